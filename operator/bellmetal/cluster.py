@@ -1,0 +1,96 @@
+"""The cluster as one value: Services, Endpoints, Nodes, Namespaces' labels, configuration.
+
+May live here: frozen values and predicates on one of them.
+May not: JSON keys (`resources.py`), choices between objects (the decisions).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from bellmetal.addresses import Family, IPAddress
+from bellmetal.config import Config
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a Service asks for. ``fault`` is a sentence if it cannot be understood."""
+
+    addresses: tuple[IPAddress, ...] = ()
+    pool: str = ""
+    fault: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What a Service's status, annotation and condition show now."""
+
+    addresses: tuple[IPAddress, ...] = ()
+    pool: str = ""
+    refusal: str = ""  # the message of our own condition, if it stands there
+    foreign: bool = False  # an ingress entry that is no address (a hostname)
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A Service, as far as allocation and planning look at it."""
+
+    namespace: str
+    name: str
+    uid: str
+    created: str = ""  # RFC 3339, UTC: sorts as text
+    wants_address: bool = True  # type LoadBalancer, our class, not being deleted
+    ours: bool = True  # our class; what is not ours is never touched
+    families: tuple[Family, ...] = (Family.IPV4,)
+    family_policy: str = "SingleStack"
+    local_only: bool = False  # externalTrafficPolicy: Local
+    request: Request = Request()
+    labels: Mapping[str, str] = field(default_factory=dict)
+    shown: Shown = Shown()
+
+    @property
+    def key(self) -> str:
+        """``namespace/name``."""
+        return f"{self.namespace}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoints:
+    """Where a Service's endpoints can serve: at all, and on which nodes."""
+
+    serving: bool = False
+    nodes: frozenset[str] = frozenset()
+
+    def __or__(self, other: Endpoints) -> Endpoints:
+        return Endpoints(self.serving or other.serving, self.nodes | other.nodes)
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A node. ``address`` is its InternalIP, where its speaker's gossip listens."""
+
+    name: str
+    address: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    ready: bool = True
+    network_unavailable: bool = False
+
+    EXCLUDED = "node.kubernetes.io/exclude-from-external-load-balancers"
+
+    @property
+    def excluded(self) -> bool:
+        """Whether its label keeps load balancers away from it."""
+        return Node.EXCLUDED in self.labels
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """Everything that decisions are made from."""
+
+    config: Config = Config()
+    services: Mapping[str, Service] = field(default_factory=dict)
+    endpoints: Mapping[str, Endpoints] = field(default_factory=dict)
+    nodes: Mapping[str, Node] = field(default_factory=dict)
+    speakers: frozenset[str] = frozenset()  # nodes whose speaker has reported
+    ignore_exclude_label: bool = False

@@ -1,0 +1,78 @@
+"""What the ledger says: who holds an address, or held it last, and the term of its ownership.
+
+May live here: frozen values and how they look in a shard. May not: writing shards (`ledger.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from bellmetal.addresses import IPAddress, parse_address
+from bellmetal.resources import LedgerEntry, LedgerHolder
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """A Service that holds an address, since a wall-clock time (RFC 3339)."""
+
+    uid: str
+    namespace: str
+    name: str
+    since: str = ""
+
+    @property
+    def key(self) -> str:
+        """``namespace/name``."""
+        return f"{self.namespace}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """One address in the ledger. No holders: free, but its term is remembered for ever."""
+
+    address: IPAddress
+    term: int
+    pool: str
+    holders: tuple[Holder, ...] = ()
+    last_holder: Holder | None = None
+    freed_at: str = ""
+
+    def held_by(self, uid: str) -> bool:
+        """Whether that Service holds it."""
+        return any(holder.uid == uid for holder in self.holders)
+
+
+Holdings: TypeAlias = Mapping[IPAddress, Holding]
+
+
+def holding_from_entry(address: str, entry: LedgerEntry) -> Holding:
+    """A Holding out of a shard's entry; raises AddressError."""
+    return Holding(
+        address=parse_address(address),
+        term=entry.term,
+        pool=entry.pool,
+        holders=tuple(_holder(item) for item in entry.holders),
+        last_holder=_holder(entry.last_holder) if entry.last_holder else None,
+        freed_at=entry.freed_at or "",
+    )
+
+
+def _holder(item: LedgerHolder) -> Holder:
+    return Holder(item.uid, item.namespace, item.name, item.since or "")
+
+
+def entry_from_holding(holding: Holding) -> LedgerEntry:
+    """The shard's entry of a Holding."""
+    return LedgerEntry(
+        term=holding.term,
+        pool=holding.pool,
+        holders=[_ledger_holder(item) for item in holding.holders],
+        freed_at=holding.freed_at or None,
+        last_holder=_ledger_holder(holding.last_holder) if holding.last_holder else None,
+    )
+
+
+def _ledger_holder(holder: Holder) -> LedgerHolder:
+    return LedgerHolder(holder.uid, holder.namespace, holder.name, holder.since or None)

@@ -1,0 +1,470 @@
+"""The Kubernetes objects that we read and write, as typed structs; the only file that knows keys.
+
+May live here: structs that mirror JSON. May not: decisions, conversions (`kube.py` has those).
+Every field has a default, so that an object of an older or newer server decodes.
+"""
+
+from __future__ import annotations
+
+from typing import Generic, TypeVar
+
+from msgspec import Struct, field
+
+
+class Json(Struct, rename="camel", omit_defaults=True, frozen=True):
+    """Base of all structs: camelCase in JSON, defaults left out when written."""
+
+
+class OwnerReference(Json, frozen=True):
+    """metav1.OwnerReference."""
+
+    api_version: str = ""
+    kind: str = ""
+    name: str = ""
+    uid: str = ""
+
+
+class Metadata(Json, frozen=True):
+    """metav1.ObjectMeta, as far as we look at it."""
+
+    name: str = ""
+    namespace: str = ""
+    uid: str = ""
+    resource_version: str = ""
+    generation: int = 0
+    generate_name: str = ""
+    creation_timestamp: str | None = None
+    deletion_timestamp: str | None = None
+    labels: dict[str, str] | None = None
+    annotations: dict[str, str] | None = None
+    owner_references: list[OwnerReference] | None = None
+
+
+class Object(Json, frozen=True):
+    """Any object, by its metadata alone."""
+
+    api_version: str = ""
+    kind: str = ""
+    metadata: Metadata = Metadata()
+
+
+class ListMeta(Json, frozen=True):
+    """metav1.ListMeta."""
+
+    resource_version: str = ""
+    continue_: str = field(name="continue", default="")
+
+
+T = TypeVar("T")
+
+
+class Page(Json, Generic[T], frozen=True):
+    """One page of a list."""
+
+    metadata: ListMeta = ListMeta()
+    items: list[T] = field(default_factory=list)
+
+
+class WatchEvent(Json, Generic[T], frozen=True):
+    """One line of a watch: ADDED, MODIFIED, DELETED or BOOKMARK."""
+
+    object: T
+    type: str = ""
+
+
+class StatusError(Json, frozen=True):
+    """metav1.Status: what the API server says when it says no (also inside a watch)."""
+
+    code: int = 0
+    reason: str = ""
+    message: str = ""
+
+
+# --- core ----------------------------------------------------------------------------------------
+
+
+class ServicePort(Json, frozen=True):
+    """v1.ServicePort."""
+
+    protocol: str = "TCP"
+    port: int = 0
+
+
+class ServiceSpec(Json, frozen=True):
+    """v1.ServiceSpec."""
+
+    type: str = ""
+    cluster_ip: str = field(name="clusterIP", default="")
+    cluster_ips: list[str] | None = field(name="clusterIPs", default=None)
+    ip_families: list[str] | None = None
+    ip_family_policy: str = ""
+    load_balancer_ip: str = field(name="loadBalancerIP", default="")
+    load_balancer_class: str | None = None
+    external_traffic_policy: str = ""
+    selector: dict[str, str] | None = None
+    ports: list[ServicePort] | None = None
+
+
+class Ingress(Json, frozen=True):
+    """v1.LoadBalancerIngress."""
+
+    ip: str = ""
+    hostname: str = ""
+    ip_mode: str | None = None
+
+
+class LoadBalancerStatus(Json, frozen=True):
+    """v1.LoadBalancerStatus."""
+
+    ingress: list[Ingress] | None = None
+
+
+class Condition(Json, frozen=True):
+    """metav1.Condition."""
+
+    type: str = ""
+    status: str = ""
+    reason: str = ""
+    message: str = ""
+    last_transition_time: str | None = None
+    observed_generation: int = 0
+
+
+class ServiceStatus(Json, frozen=True):
+    """v1.ServiceStatus."""
+
+    load_balancer: LoadBalancerStatus = LoadBalancerStatus()
+    conditions: list[Condition] | None = None
+
+
+class Service(Object, frozen=True):
+    """v1.Service."""
+
+    spec: ServiceSpec = ServiceSpec()
+    status: ServiceStatus = ServiceStatus()
+
+
+class Namespace(Object, frozen=True):
+    """v1.Namespace; its labels are all we look at."""
+
+
+class NodeCondition(Json, frozen=True):
+    """v1.NodeCondition."""
+
+    type: str = ""
+    status: str = ""
+
+
+class NodeAddress(Json, frozen=True):
+    """v1.NodeAddress."""
+
+    type: str = ""
+    address: str = ""
+
+
+class NodeStatus(Json, frozen=True):
+    """v1.NodeStatus."""
+
+    conditions: list[NodeCondition] | None = None
+    addresses: list[NodeAddress] | None = None
+
+
+class Node(Object, frozen=True):
+    """v1.Node."""
+
+    status: NodeStatus = NodeStatus()
+
+
+class EndpointConditions(Json, frozen=True):
+    """discovery.k8s.io/v1 EndpointConditions; None means unknown, to be read as ready."""
+
+    ready: bool | None = None
+    serving: bool | None = None
+
+
+class SliceEndpoint(Json, frozen=True):
+    """discovery.k8s.io/v1 Endpoint."""
+
+    addresses: list[str] | None = None
+    conditions: EndpointConditions = EndpointConditions()
+    node_name: str | None = None
+
+
+class EndpointSlice(Object, frozen=True):
+    """discovery.k8s.io/v1 EndpointSlice."""
+
+    endpoints: list[SliceEndpoint] | None = None
+
+
+class LeaseSpec(Json, frozen=True):
+    """coordination.k8s.io/v1 LeaseSpec."""
+
+    holder_identity: str = ""
+    lease_duration_seconds: int = 0
+    acquire_time: str | None = None
+    renew_time: str | None = None
+    lease_transitions: int = 0
+
+
+class Lease(Object, frozen=True):
+    """coordination.k8s.io/v1 Lease."""
+
+    spec: LeaseSpec = LeaseSpec()
+
+
+# --- metallb.io ----------------------------------------------------------------------------------
+
+
+class MatchExpression(Json, frozen=True):
+    """metav1.LabelSelectorRequirement."""
+
+    key: str = ""
+    operator: str = ""
+    values: list[str] | None = None
+
+
+class LabelSelector(Json, frozen=True):
+    """metav1.LabelSelector."""
+
+    match_labels: dict[str, str] | None = None
+    match_expressions: list[MatchExpression] | None = None
+
+
+class ServiceAllocation(Json, frozen=True):
+    """IPAddressPool spec.serviceAllocation."""
+
+    priority: int = 0
+    namespaces: list[str] | None = None
+    namespace_selectors: list[LabelSelector] | None = None
+    service_selectors: list[LabelSelector] | None = None
+
+
+class IPAddressPoolSpec(Json, frozen=True):
+    """metallb.io/v1beta1 IPAddressPoolSpec."""
+
+    addresses: list[str] | None = None
+    auto_assign: bool = True
+    avoid_buggy_ips: bool = field(name="avoidBuggyIPs", default=False)
+    service_allocation: ServiceAllocation | None = None
+
+
+class IPAddressPool(Object, frozen=True):
+    """metallb.io/v1beta1 IPAddressPool."""
+
+    spec: IPAddressPoolSpec = IPAddressPoolSpec()
+
+
+class PreferredNodeSelector(Json, frozen=True):
+    """L2Advertisement spec.preferredNodeSelectors[]; weight 1 to 100."""
+
+    weight: int = 0
+    preference: LabelSelector = LabelSelector()
+
+
+class L2AdvertisementSpec(Json, frozen=True):
+    """metallb.io/v1beta1 L2AdvertisementSpec."""
+
+    ip_address_pools: list[str] | None = field(name="ipAddressPools", default=None)
+    ip_address_pool_selectors: list[LabelSelector] | None = field(
+        name="ipAddressPoolSelectors", default=None
+    )
+    node_selectors: list[LabelSelector] | None = None
+    service_selectors: list[LabelSelector] | None = None
+    preferred_node_selectors: list[PreferredNodeSelector] | None = None
+    interfaces: list[str] | None = None
+
+
+class L2Advertisement(Object, frozen=True):
+    """metallb.io/v1beta1 L2Advertisement."""
+
+    spec: L2AdvertisementSpec = L2AdvertisementSpec()
+
+
+class InterfaceName(Json, frozen=True):
+    """ServiceL2Status status.interfaces[]."""
+
+    name: str = ""
+
+
+class ServiceL2StatusStatus(Json, frozen=True):
+    """metallb.io/v1beta1 ServiceL2Status status."""
+
+    node: str = ""
+    service_name: str = ""
+    service_namespace: str = ""
+    interfaces: list[InterfaceName] | None = None
+
+
+class ServiceL2Status(Object, frozen=True):
+    """metallb.io/v1beta1 ServiceL2Status."""
+
+    status: ServiceL2StatusStatus = ServiceL2StatusStatus()
+
+
+# --- bellmetal.io --------------------------------------------------------------------------------
+
+
+class ServiceRef(Json, frozen=True):
+    """A Service by namespace, name and uid."""
+
+    namespace: str = ""
+    name: str = ""
+    uid: str = ""
+
+
+class SliceNode(Json, frozen=True):
+    """AnnouncementSlice spec.nodeSets[].nodes[]."""
+
+    name: str = ""
+    address: str = ""
+
+
+class SliceNodeSet(Json, frozen=True):
+    """AnnouncementSlice spec.nodeSets[]."""
+
+    name: str = ""
+    nodes: list[SliceNode] = field(default_factory=list)
+
+
+class SliceAnnouncement(Json, frozen=True):
+    """AnnouncementSlice spec.announcements[]."""
+
+    address: str = ""
+    term: int = 0
+    owner: str = ""
+    node_set: str = ""
+    successors: list[str] = field(default_factory=list)
+    interfaces: list[str] = field(default_factory=list)
+    services: list[ServiceRef] = field(default_factory=list)
+
+
+class AnnouncementSliceSpec(Json, frozen=True):
+    """bellmetal.io/v1alpha1 AnnouncementSliceSpec."""
+
+    version: int = 0
+    node_sets: list[SliceNodeSet] = field(default_factory=list)
+    announcements: list[SliceAnnouncement] = field(default_factory=list)
+
+
+class AnnouncementSlice(Object, frozen=True):
+    """bellmetal.io/v1alpha1 AnnouncementSlice."""
+
+    spec: AnnouncementSliceSpec = AnnouncementSliceSpec()
+
+
+class LedgerHolder(Json, frozen=True):
+    """AddressLedger spec.entries[].holders[]."""
+
+    uid: str = ""
+    namespace: str = ""
+    name: str = ""
+    since: str | None = None
+
+
+class LedgerEntry(Json, frozen=True):
+    """AddressLedger spec.entries[]: who holds one address, or held it last."""
+
+    term: int = 0
+    pool: str = ""
+    holders: list[LedgerHolder] = field(default_factory=list)
+    freed_at: str | None = None
+    last_holder: LedgerHolder | None = None
+
+
+class AddressLedgerSpec(Json, frozen=True):
+    """bellmetal.io/v1alpha1 AddressLedgerSpec."""
+
+    block: str = ""
+    entries: dict[str, LedgerEntry] = field(default_factory=dict)
+
+
+class AddressLedger(Object, frozen=True):
+    """bellmetal.io/v1alpha1 AddressLedger."""
+
+    spec: AddressLedgerSpec = AddressLedgerSpec()
+
+
+class ReportedClaim(Json, frozen=True):
+    """SpeakerReport status.claims[]."""
+
+    address: str = ""
+    term: int = 0
+    epoch: int = 0
+    firm: bool = False
+
+
+class ReportedInterface(Json, frozen=True):
+    """SpeakerReport status.interfaces[]."""
+
+    name: str = ""
+    mac: str = ""
+    up: bool = False
+    subnets: list[str] = field(default_factory=list)
+
+
+class ReportedFinding(Json, frozen=True):
+    """SpeakerReport status.findings[]."""
+
+    code: str = ""
+    message: str = ""
+
+
+class SpeakerReportStatus(Json, frozen=True):
+    """bellmetal.io/v1alpha1 SpeakerReport status."""
+
+    version: int = 0
+    boot_id: str = field(name="bootID", default="")
+    address: str = ""
+    claims: list[ReportedClaim] = field(default_factory=list)
+    interfaces: list[ReportedInterface] = field(default_factory=list)
+    findings: list[ReportedFinding] = field(default_factory=list)
+
+
+class SpeakerReport(Object, frozen=True):
+    """bellmetal.io/v1alpha1 SpeakerReport; its name is the node's."""
+
+    status: SpeakerReportStatus = SpeakerReportStatus()
+
+
+# --- what we only write --------------------------------------------------------------------------
+
+
+class ObjectReference(Json, frozen=True):
+    """v1.ObjectReference."""
+
+    api_version: str = ""
+    kind: str = ""
+    namespace: str = ""
+    name: str = ""
+    uid: str = ""
+
+
+class EventSource(Json, frozen=True):
+    """v1.EventSource."""
+
+    component: str = ""
+    host: str = ""
+
+
+class Event(Object, frozen=True):
+    """v1.Event."""
+
+    involved_object: ObjectReference = ObjectReference()
+    reason: str = ""
+    message: str = ""
+    type: str = ""
+    source: EventSource = EventSource()
+    reporting_component: str = ""
+    reporting_instance: str = ""
+    first_timestamp: str | None = None
+    last_timestamp: str | None = None
+    count: int = 0
+
+
+class Secret(Object, frozen=True):
+    """v1.Secret; only ever written by us, so its data is not modelled for reading."""
+
+    string_data: dict[str, str] | None = None
+
+    def __repr__(self) -> str:
+        return f"Secret({self.metadata.namespace}/{self.metadata.name})"
