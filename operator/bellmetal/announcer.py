@@ -1,0 +1,129 @@
+"""The plugin interface: what an announcer is given, what it must do, and how it is found.
+
+An announcer carries out this node's share of the intents by one mechanism. It is made once per
+process with a `Context`, started, handed the whole share again and again, asked what it observes,
+and closed. The built-in ones are found the same way as a stranger's: by the entry-point group
+``bellmetal.announcers``.
+"""
+
+from __future__ import annotations
+
+import enum
+import random
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import entry_points
+from typing import Protocol
+
+from bellmetal.addresses import IPAddress
+from bellmetal.facts import Claim, Facts
+from bellmetal.intents import Announcement, NodeSet
+
+GROUP = "bellmetal.announcers"
+
+
+class Liveness(enum.Enum):
+    """What gossip says of a member; SUSPECT counts as alive."""
+
+    UNKNOWN = "unknown"
+    ALIVE = "alive"
+    DEAD = "dead"
+    LEFT = "left"
+
+
+@dataclass(frozen=True, slots=True)
+class Desired:
+    """This node's whole share: what it owns or may own, and the sets that it names."""
+
+    announcements: tuple[Announcement, ...] = ()
+    node_sets: Mapping[str, NodeSet] = field(default_factory=dict)
+
+
+class Members(Protocol):
+    """Who lives, as gossip says, and messages to members; names are node names."""
+
+    def liveness(self, node: str) -> Liveness:
+        """What gossip says of a node now."""
+        ...
+
+    def subscribe(
+        self, on_change: Callable[[str, Liveness], None], on_message: Callable[[bytes], None]
+    ) -> None:
+        """Be told of every change and of every message to this announcer, on the event loop."""
+        ...
+
+    def send(self, node: str, data: bytes) -> None:
+        """Sends a message to one member, best effort."""
+        ...
+
+
+class Count(Protocol):
+    """Counts what happened on the wire for an address, by MetalLB's metric names."""
+
+    def __call__(self, name: str, address: IPAddress, by: int = 1) -> None:
+        """``name``: requests_received, responses_sent, gratuitous_sent."""
+        ...
+
+
+@dataclass(frozen=True)
+class Context:
+    """All that an announcer gets from the outside. ``clock`` is monotonic, in seconds."""
+
+    node: str
+    boot: int  # rises with every start of the process: wall-clock milliseconds
+    key: bytes = field(repr=False)  # shared by all members; empty: no secret was configured
+    members: Members
+    clock: Callable[[], float]
+    random: random.Random
+    count: Count
+    changed: Callable[[], None]  # tells the speaker that status() has news
+    exclude: re.Pattern[str] | None = None  # interfaces to leave alone
+    remembered: tuple[Claim, ...] = ()  # this node's claims before a restart
+
+
+class Announcer(Protocol):
+    """What every announcer does; tests/unit/test_announcer_contract.py puts it to the test."""
+
+    name: str
+    protocol: str  # layer2, bgp or its own
+
+    def __init__(self, context: Context) -> None: ...
+
+    async def start(self) -> None:
+        """Opens what it needs."""
+        ...
+
+    async def apply(self, desired: Desired) -> None:
+        """Takes the whole truth for this node; idempotent; returns when handed to the wire.
+
+        One bad item never stops the others; on one node it withdraws before it announces.
+        """
+        ...
+
+    def status(self) -> Facts:
+        """What was observed, never what was intended."""
+        ...
+
+    async def close(self, gracefully: bool) -> None:
+        """Ends; gracefully: hands over first."""
+        ...
+
+
+class UnknownAnnouncerError(Exception):
+    """An entry point of the group that cannot be loaded, by name."""
+
+
+def find(names: Iterable[str] | None = None) -> dict[str, type[Announcer]]:
+    """The announcers that are installed, by name; raises UnknownAnnouncerError."""
+    found: dict[str, type[Announcer]] = {}
+    for entry in entry_points(group=GROUP):
+        if names is not None and entry.name not in names:
+            continue
+        try:
+            found[entry.name] = entry.load()
+        except (ImportError, AttributeError) as error:
+            raise UnknownAnnouncerError(
+                f"announcer {entry.name} ({entry.value}): {error}"
+            ) from error
+    return found

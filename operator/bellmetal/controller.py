@@ -1,0 +1,273 @@
+"""The controller: Kopf keeps the World; one pass turns it into decisions and writes.
+
+The order of work for a new Service: allocate → ledger → PATCH → plan → slice → events.
+May live here: the order of things. May not: rules of allocation, ownership, configuration.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import platform
+import secrets
+import signal
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+
+from bellmetal import kube, metrics, resources
+from bellmetal.addresses import IPAddress
+from bellmetal.allocation import Allocations, allocate, settle
+from bellmetal.api import Access, ApiError, Client, find_access
+from bellmetal.cluster import Cluster
+from bellmetal.events import Events, timestamp
+from bellmetal.health import Endpoints
+from bellmetal.intents import Intents, read_slices
+from bellmetal.leadership import Leadership
+from bellmetal.ledger import Ledger, LedgerConflictError
+from bellmetal.notices import Notices, count_pools
+from bellmetal.packing import pack
+from bellmetal.planning import Standing, plan, standings
+from bellmetal.reconciler import AgainError, Reconciler
+from bellmetal.settings import ControllerSettings
+from bellmetal.watches import watch
+from bellmetal.world import World
+from bellmetal.writer import Writer, service_patches
+
+log = logging.getLogger(__name__)
+
+COMPONENT = "metallb-controller"
+RELIST_EVERY = 600.0  # seconds; finds what a broken watch lost
+DRAIN = 3.0  # seconds that events may take at the end
+
+
+class Controller:
+    """One controller process, once it has a client."""
+
+    def __init__(self, client: Client, settings: ControllerSettings) -> None:
+        common = settings.common
+        self.settings, self.namespace = settings, common.namespace
+        self.identity = common.pod_name or f"{platform.node()}-{secrets.token_hex(4)}"
+        self.client = client
+        self.world = World(common.lb_class, settings.ignore_exclude_lb)
+        self.events = Events(client, COMPONENT, self.identity)
+        self.notices = Notices(self.world, self.events)
+        self.ledger = Ledger(client, self.namespace)
+        self.writer = Writer(client, self.namespace)
+        self.leadership = Leadership(client, self.namespace, self.identity)
+        self.reconciler = Reconciler(self.step)
+        self.loaded = False
+
+    # --- one pass --------------------------------------------------------------------------------
+
+    async def step(self) -> None:
+        """Decide on the whole, write what differs. Raises for what must be tried again."""
+        validated = self.world.validated()
+        self.notices.problems(validated.problems)
+        cluster = self.world.cluster(validated.config)
+        allocations = allocate(cluster, self.ledger.holdings)
+        try:
+            changes = settle(allocations, cluster.services, self.ledger.holdings, timestamp())
+            await self.ledger.write(changes)
+            failed = await self._show(cluster, allocations)
+            await self._announce(cluster, allocations)
+        except LedgerConflictError as conflict:
+            raise AgainError(str(conflict)) from conflict
+        except ApiError:
+            metrics.UPDATE_ERRORS.inc()
+            raise
+        self.notices.orphans(allocations)
+        count_pools(self.world, allocations)
+        if failed:
+            metrics.UPDATE_ERRORS.inc()
+            raise failed[0]
+
+    async def _show(self, cluster: Cluster, allocations: Allocations) -> list[ApiError]:
+        patches = service_patches(cluster.services, allocations)
+        done, failed = await self.writer.patch_services(patches)
+        for patch, body in done:
+            key = patch.service.key
+            told = self.world.services.nouns.get(key)
+            if told is not None and told.service.uid == body.metadata.uid:
+                self.world.services.take(body)
+            self.notices.patched(patch)
+        return failed
+
+    async def _announce(self, cluster: Cluster, allocations: Allocations) -> None:
+        contents = read_slices(self.writer.slices.values())
+        claims = kube.claims(self.world.reports.nouns.values())
+        standing = standings(contents.announcements.values(), claims, cluster.nodes)
+        intents = plan(cluster, allocations, self.ledger.holdings, standing)
+        await self._raise_terms(intents)
+        try:
+            await self.writer.write_slices(pack(intents, self.writer.slices))
+        except ApiError as error:
+            if error.conflict or error.gone:
+                await self.writer.load_slices()
+                raise AgainError(f"AnnouncementSlice: {error}") from error
+            raise
+        now = asyncio.get_running_loop().time()
+        self.notices.withheld(intents.withheld, now, self._poke_later)
+        await self._tidy_statuses(intents, standing)
+
+    async def _raise_terms(self, intents: Intents) -> None:
+        """Terms live in the ledger: a slice never says one that the ledger does not know."""
+        raised = []
+        for announcement in intents.announcements:
+            holding = self.ledger.holdings.get(announcement.address)
+            if holding is not None and holding.term < announcement.term:
+                raised.append(replace(holding, term=announcement.term))
+                services = ", ".join(service.key for service in announcement.services)
+                log.info(
+                    "%s is owned by %s",
+                    announcement.address,
+                    announcement.owner,
+                    extra={"op": "plan", "service": services, "term": announcement.term},
+                )
+        await self.ledger.write(raised)
+
+    async def _tidy_statuses(
+        self, intents: Intents, standing: Mapping[IPAddress, Standing]
+    ) -> None:
+        """Removes what dead nodes left: statuses of nodes that own nothing of the Service."""
+        owners: dict[str, set[str]] = {}
+        for announcement in intents.announcements:
+            present = standing.get(announcement.address)
+            for service in announcement.services:
+                names = owners.setdefault(service.key, set())
+                names |= {announcement.owner} | ({present.owner} if present else set())
+        statuses = list(self.world.l2_statuses.nouns.values())
+        alive = {f"{s.status.service_namespace}/{s.status.service_name}": 0 for s in statuses}
+        for body in statuses:
+            key = f"{body.status.service_namespace}/{body.status.service_name}"
+            if body.status.node in owners.get(key, set()):
+                alive[key] += 1
+        for body in statuses:
+            status = body.status
+            key = f"{status.service_namespace}/{status.service_name}"
+            if not status.node or status.node in owners.get(key, set()):
+                continue
+            if key not in owners or alive[key]:
+                await self.writer.delete_l2_status(body.metadata.name)
+                self.world.l2_statuses.remove(kube.key_of(body))
+
+    def _poke_later(self, delay: float) -> None:
+        asyncio.get_running_loop().call_later(delay, self.reconciler.poke)
+
+    # --- running ---------------------------------------------------------------------------------
+
+    async def run(self, stop: asyncio.Event) -> bool:
+        """Until ``stop`` or until leadership is lost; False if it was lost."""
+        watching = asyncio.Event()
+        access = find_access()
+        async with asyncio.TaskGroup() as group:
+            tasks = [
+                group.create_task(self._watch(access, watching)),
+                group.create_task(self.events.run()),
+            ]
+            leading = group.create_task(self._lead(watching))
+            stopping = group.create_task(stop.wait())
+            await asyncio.wait([leading, stopping, tasks[0]], return_when=asyncio.FIRST_COMPLETED)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(DRAIN):
+                    await self.events.drain()
+            lost = leading.done() and not leading.cancelled()
+            for task in (*tasks, leading, stopping):
+                task.cancel()
+        await self.leadership.release()
+        return not lost
+
+    async def _watch(self, access: Access, watching: asyncio.Event) -> None:
+        await watch(self.world, access, self.namespace, self.reconciler.poke, watching)
+
+    async def _lead(self, watching: asyncio.Event) -> None:
+        """Loads the world (a warm standby has it), waits to lead, leads until that is lost."""
+        await self._until_done(self._load_world)
+        await watching.wait()
+        self.loaded = True
+        await self.leadership.acquire()
+        await self._until_done(self._load_own)
+        self.reconciler.poke()
+        work = [
+            asyncio.create_task(self.reconciler.run()),
+            asyncio.create_task(self._relist()),
+        ]
+        try:
+            await self.leadership.hold()
+        finally:
+            for task in work:
+                task.cancel()
+            await asyncio.gather(*work, return_exceptions=True)
+
+    async def _load_world(self) -> None:
+        await self.world.load(self.client, self.namespace)
+
+    async def _load_own(self) -> None:
+        await self._ensure_secret()
+        await self.world.load(self.client, self.namespace)
+        await self.ledger.load()
+        await self.writer.load_slices()
+
+    async def _until_done(self, load: Callable[[], Awaitable[None]]) -> None:
+        while True:
+            try:
+                await load()
+                return
+            except ApiError as error:
+                log.warning("cannot read the cluster yet: %s", error, extra={"op": "load"})
+                await asyncio.sleep(1.0)
+
+    async def _relist(self) -> None:
+        """Compares the world with fresh lists: regularly, and after the API was away."""
+        while True:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(RELIST_EVERY):
+                    await self.leadership.recovered.wait()
+            self.leadership.recovered.clear()
+            try:
+                if await self.world.load(self.client, self.namespace):
+                    log.info("a fresh list brought what no watch had told")
+                    self.reconciler.poke()
+            except ApiError as error:
+                log.warning("a fresh list failed: %s", error)
+
+    async def _ensure_secret(self) -> None:
+        """Makes the key that speakers share, if it is not there."""
+        name = self.settings.ml_secret_name
+        if not name:
+            return
+        body = resources.Secret(
+            api_version="v1",
+            kind="Secret",
+            metadata=resources.Metadata(name=name, labels={"app": "metallb"}),
+            string_data={"secretkey": secrets.token_urlsafe(32)},
+        )
+        path = f"/api/v1/namespaces/{self.namespace}/secrets"
+        try:
+            await self.client.request("POST", path, body)
+            log.info("made the Secret %s that speakers share", name)
+        except ApiError as error:
+            if not error.conflict:
+                raise
+
+
+async def main(settings: ControllerSettings) -> int:
+    """Runs a controller until SIGTERM; the exit status."""
+    stop = asyncio.Event()
+    common = settings.common
+    async with Client(find_access()) as client:
+        controller = Controller(client, settings)
+        endpoints = Endpoints(lambda: controller.loaded)
+        await endpoints.start(common.health_probe_port, common.port, "0.0.0.0")
+        try:
+            running = asyncio.create_task(controller.run(stop))
+            _on_signals(stop)
+            return 0 if await running or stop.is_set() else 1
+        finally:
+            await endpoints.stop()
+
+
+def _on_signals(stop: asyncio.Event) -> None:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)

@@ -1,0 +1,102 @@
+"""Events on objects, where `kubectl describe` shows them; written behind everything else."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import hashlib
+import logging
+import uuid
+
+from bellmetal import resources
+from bellmetal.api import ApiError, Client
+
+log = logging.getLogger(__name__)
+
+QUEUE = 20_000  # events waiting at most; older ones matter more, so the newest are dropped
+WORKERS = 4
+
+
+class Events:
+    """Records events of one component, with the program's host as instance."""
+
+    def __init__(self, client: Client, component: str, instance: str) -> None:
+        self._client, self._component, self._instance = client, component, instance
+        self._queue: asyncio.Queue[resources.Event] = asyncio.Queue(QUEUE)
+
+    def record(
+        self,
+        about: resources.ObjectReference,
+        reason: str,
+        message: str,
+        *,
+        warning: bool = False,
+        once: str = "",
+    ) -> None:
+        """Queues an event. ``once``: the same sentence about the same object with the same
+        key is told only once, also over restarts, as long as the API server keeps the event."""
+        now = timestamp()
+        event = resources.Event(
+            api_version="v1",
+            kind="Event",
+            metadata=resources.Metadata(
+                name=_name(about, reason + message + once if once else uuid.uuid4().hex),
+                namespace=about.namespace or "default",
+            ),
+            involved_object=about,
+            reason=reason,
+            message=message,
+            type="Warning" if warning else "Normal",
+            source=resources.EventSource(self._component, self._instance),
+            reporting_component=self._component,
+            reporting_instance=self._instance,
+            first_timestamp=now,
+            last_timestamp=now,
+            count=1,
+        )
+        try:
+            self._queue.put_nowait(event)
+        except asyncio.QueueFull:
+            log.warning("too many events are waiting: dropped %s about %s", reason, about.name)
+
+    async def run(self) -> None:
+        """Writes what is queued, for ever."""
+        async with asyncio.TaskGroup() as group:
+            for _ in range(WORKERS):
+                group.create_task(self._work())
+
+    async def drain(self) -> None:
+        """Waits until all that is queued has been written (bound it with a timeout)."""
+        await self._queue.join()
+
+    async def _work(self) -> None:
+        while True:
+            event = await self._queue.get()
+            try:
+                await self._write(event)
+            finally:
+                self._queue.task_done()
+
+    async def _write(self, event: resources.Event) -> None:
+        path = f"/api/v1/namespaces/{event.metadata.namespace}/events"
+        for pause in (0.5, 2.0, 5.0, 0.0):
+            try:
+                await self._client.request("POST", path, event)
+                return
+            except ApiError as error:
+                if error.conflict:  # told before
+                    return
+                if error.code in (403, 404, 422) or not pause:
+                    log.warning("event %s was not written: %s", event.reason, error)
+                    return
+            await asyncio.sleep(pause)
+
+
+def timestamp() -> str:
+    """The wall clock, RFC 3339 in UTC, as metav1.Time wants it."""
+    return datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _name(about: resources.ObjectReference, text: str) -> str:
+    digest = hashlib.blake2b((about.uid + text).encode(), digest_size=8).hexdigest()
+    return f"{about.name[:200]}.{digest}"

@@ -1,0 +1,152 @@
+"""Typed structs → nouns: what a Kubernetes object means to us.
+
+May live here: conversions, annotation names. May not: JSON keys (`resources.py`), decisions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from bellmetal import resources
+from bellmetal.addresses import AddressError, Family, IPAddress, parse_address, quoted
+from bellmetal.cluster import Endpoints, Node, Request, Service, Shown
+from bellmetal.facts import Claim, ClaimOrder
+
+PREFIXES = ("metallb.io", "metallb.universe.tf")  # the first wins, also when it is empty
+POOL_ANNOTATION = "metallb.io/ip-allocated-from-pool"
+SERVICE_NAME_LABEL = "kubernetes.io/service-name"
+CONDITION = "bellmetal.io/AddressAllocated"
+
+
+def key_of(body: resources.Object) -> str:
+    """``namespace/name``, or the name alone where there is no namespace."""
+    meta = body.metadata
+    return f"{meta.namespace}/{meta.name}" if meta.namespace else meta.name
+
+
+def service(body: resources.Service, lb_class: str = "") -> Service:
+    """A Service; ``lb_class`` is the class that we serve (empty: those without one)."""
+    spec, annotations = body.spec, body.metadata.annotations or {}
+    ours = (spec.load_balancer_class or "") == lb_class
+    wants = ours and spec.type == "LoadBalancer" and body.metadata.deletion_timestamp is None
+    return Service(
+        namespace=body.metadata.namespace,
+        name=body.metadata.name,
+        uid=body.metadata.uid,
+        created=body.metadata.creation_timestamp or "",
+        wants_address=wants,
+        ours=ours,
+        families=_families(spec),
+        family_policy=spec.ip_family_policy or "SingleStack",
+        local_only=spec.external_traffic_policy == "Local",
+        request=_request(spec, annotations),
+        labels=body.metadata.labels or {},
+        shown=_shown(body, annotations),
+    )
+
+
+def _families(spec: resources.ServiceSpec) -> tuple[Family, ...]:
+    found = []
+    for address in spec.cluster_ips or ([spec.cluster_ip] if spec.cluster_ip else []):
+        family = Family.IPV6 if ":" in address else Family.IPV4
+        found.append(family)
+    return tuple(found) or (Family.IPV4,)
+
+
+def annotation(annotations: Mapping[str, str], name: str) -> str:
+    """The value of ``name`` under either prefix; an empty new one hides the old one."""
+    for prefix in PREFIXES:
+        if f"{prefix}/{name}" in annotations:
+            return annotations[f"{prefix}/{name}"]
+    return ""
+
+
+def _request(spec: resources.ServiceSpec, annotations: Mapping[str, str]) -> Request:
+    pool = annotation(annotations, "address-pool")
+    text = annotation(annotations, "loadBalancerIPs")
+    if text and spec.load_balancer_ip:
+        fault = "service can not have both metallb.io/loadBalancerIPs and svc.Spec.LoadBalancerIP"
+        return Request(pool=pool, fault=fault)
+    try:
+        if text:
+            addresses = tuple(parse_address(part.strip()) for part in text.split(","))
+            return Request(addresses, pool)
+        if spec.load_balancer_ip:
+            return Request((parse_address(spec.load_balancer_ip),), pool)
+    except AddressError:
+        field = "metallb.io/loadBalancerIPs" if text else "spec.loadBalancerIP"
+        return Request(pool=pool, fault=f'invalid {field}: "{text or spec.load_balancer_ip}"')
+    return Request(pool=pool)
+
+
+def _shown(body: resources.Service, annotations: Mapping[str, str]) -> Shown:
+    addresses: list[IPAddress] = []
+    foreign = False
+    for entry in body.status.load_balancer.ingress or []:
+        try:
+            addresses.append(parse_address(entry.ip))
+        except AddressError:
+            foreign = True
+    refusals = [c.message for c in body.status.conditions or [] if c.type == CONDITION]
+    return Shown(
+        addresses=tuple(addresses),
+        pool=annotations.get(POOL_ANNOTATION, ""),
+        refusal=refusals[0] if refusals else "",
+        foreign=foreign,
+    )
+
+
+def endpoints(body: resources.EndpointSlice) -> Endpoints:
+    """Where one EndpointSlice says that endpoints can serve (ready, or serving while ending)."""
+    serving, nodes = False, set()
+    for item in body.endpoints or []:
+        conditions = item.conditions
+        if conditions.ready in (None, True) or conditions.serving:
+            serving = True
+            if item.node_name:
+                nodes.add(item.node_name)
+    return Endpoints(serving, frozenset(nodes))
+
+
+def service_of(body: resources.EndpointSlice) -> str:
+    """The key of the Service that an EndpointSlice belongs to, or nothing."""
+    name = (body.metadata.labels or {}).get(SERVICE_NAME_LABEL, "")
+    return f"{body.metadata.namespace}/{name}" if name else ""
+
+
+def node(body: resources.Node) -> Node:
+    """A Node; unknown readiness counts as not ready."""
+    conditions = {item.type: item.status for item in body.status.conditions or []}
+    inside = [a.address for a in body.status.addresses or [] if a.type == "InternalIP"]
+    return Node(
+        name=body.metadata.name,
+        address=inside[0] if inside else "",
+        labels=body.metadata.labels or {},
+        ready=conditions.get("Ready") == "True",
+        network_unavailable=conditions.get("NetworkUnavailable") == "True",
+    )
+
+
+def claims(reports: Iterable[resources.SpeakerReport]) -> list[Claim]:
+    """The claims of all reports; an unreadable one is left out (its speaker is at fault)."""
+    found = []
+    for report in reports:
+        for item in report.status.claims:
+            try:
+                address = parse_address(item.address)
+            except AddressError:
+                continue
+            order = ClaimOrder(item.term, item.firm, item.epoch)
+            found.append(Claim(address, report.metadata.name, order))
+    return found
+
+
+def reference(api_version: str, kind: str, body: resources.Object) -> resources.ObjectReference:
+    """A reference to an object, as events need it."""
+    meta = body.metadata
+    return resources.ObjectReference(api_version, kind, meta.namespace, meta.name, meta.uid)
+
+
+def shown_list(addresses: Iterable[IPAddress]) -> str:
+    """Addresses as MetalLB's sentences show them."""
+    return quoted([str(address) for address in addresses])

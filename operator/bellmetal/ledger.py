@@ -1,0 +1,120 @@
+"""The AddressLedger: compare-and-swap on its shards, so that no two leaders give one address.
+
+A shard holds a block of 256 addresses (a /24 or a /120), whatever their pool: an address has
+exactly one shard, also while pools are renamed, split or seen differently by two leaders.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterable
+from typing import Any
+
+from bellmetal import resources
+from bellmetal.addresses import AddressError, IPAddress, IPNetwork, block_of
+from bellmetal.api import ApiError, Client
+from bellmetal.holdings import Holding, entry_from_holding, holding_from_entry
+
+log = logging.getLogger(__name__)
+
+VERSION = "bellmetal.io/v1alpha1"
+
+
+class LedgerConflictError(Exception):
+    """Somebody else wrote a shard first; what is in memory is fresh again, decide again."""
+
+
+class Ledger:
+    """The shards as last read or written. Not for use by two tasks at once."""
+
+    def __init__(self, client: Client, namespace: str) -> None:
+        self._client = client
+        self._path = f"/apis/bellmetal.io/v1alpha1/namespaces/{namespace}/addressledgers"
+        self._versions: dict[str, str] = {}
+        self.holdings: dict[IPAddress, Holding] = {}
+
+    async def load(self) -> None:
+        """Reads all shards."""
+        shards, _ = await self._client.list(resources.AddressLedger, self._path)
+        self._versions.clear()
+        self.holdings.clear()
+        for shard in shards:
+            self._take(shard)
+
+    async def write(self, holdings: Iterable[Holding]) -> None:
+        """Writes entries, one request a shard; raises LedgerConflictError or ApiError.
+
+        What succeeded before a failure counts: it is in memory, and stands.
+        """
+        shards: dict[IPNetwork, list[Holding]] = {}
+        for holding in holdings:
+            shards.setdefault(block_of(holding.address), []).append(holding)
+        writes = [self._write_shard(block, entries) for block, entries in shards.items()]
+        answers = await asyncio.gather(*writes, return_exceptions=True)
+        for answer in answers:
+            if isinstance(answer, BaseException):
+                raise answer
+
+    async def _write_shard(self, block: IPNetwork, holdings: list[Holding]) -> None:
+        name = shard_name(block)
+        entries = {str(holding.address): _merge_entry(holding) for holding in holdings}
+        try:
+            if version := self._versions.get(name):
+                body: dict[str, Any] = {"metadata": {"resourceVersion": version}}
+                body["spec"] = {"entries": entries}
+                shard = await self._client.patch(
+                    resources.AddressLedger, f"{self._path}/{name}", body
+                )
+            else:
+                body = {
+                    "apiVersion": VERSION,
+                    "kind": "AddressLedger",
+                    "metadata": {"name": name, "labels": {"app": "metallb"}},
+                    "spec": {"block": str(block), "entries": _without_nulls(entries)},
+                }
+                shard = await self._client.create(resources.AddressLedger, self._path, body)
+        except ApiError as error:
+            if error.conflict or error.gone:
+                await self.load()
+                raise LedgerConflictError(f"AddressLedger/{name}: {error}") from error
+            raise
+        self._take(shard)
+
+    def _take(self, shard: resources.AddressLedger) -> None:
+        name = shard.metadata.name
+        self._versions[name] = shard.metadata.resource_version
+        for text, entry in shard.spec.entries.items():
+            try:
+                holding = holding_from_entry(text, entry)
+            except AddressError as error:
+                log.error("AddressLedger/%s spec.entries: %s; the entry is ignored", name, error)
+                continue
+            self.holdings[holding.address] = holding
+
+
+def shard_name(block: IPNetwork) -> str:
+    """``ipv4-192.0.2.0`` or ``ipv6-`` and 30 hexadecimal digits of the prefix."""
+    first = block.network_address
+    if first.version == 4:
+        return f"ipv4-{first}"
+    return f"ipv6-{first.packed.hex()[:-2]}"
+
+
+def _merge_entry(holding: Holding) -> dict[str, Any]:
+    """An entry for a merge patch: what is absent is null, so that nothing old shines through."""
+    entry = entry_from_holding(holding)
+    return {
+        "term": entry.term,
+        "pool": entry.pool,
+        "holders": entry.holders,
+        "freedAt": entry.freed_at,
+        "lastHolder": entry.last_holder,
+    }
+
+
+def _without_nulls(entries: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    return {
+        address: {key: value for key, value in entry.items() if value is not None}
+        for address, entry in entries.items()
+    }

@@ -1,0 +1,206 @@
+"""Who lives: kinship (SWIM with Lifeguard) behind a small interface.
+
+Timings for 1 to a few hundred nodes on a LAN: a probe every 100 ms, a dead member is known as
+dead after about half a second. Encrypted with a key that is derived from the shared secret.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import hashlib
+import hmac
+import logging
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import kinship
+
+from bellmetal.announcer import Liveness
+
+log = logging.getLogger(__name__)
+
+CLUSTER = "bellmetal"
+LEAVE = 1.0  # seconds that a goodbye may take to spread
+SEED_EVERY = 1.0  # seconds between two tries to reach nodes that never answered
+
+STATES = {
+    kinship.State.ALIVE: Liveness.ALIVE,
+    kinship.State.SUSPECT: Liveness.ALIVE,
+    kinship.State.DEAD: Liveness.DEAD,
+    kinship.State.LEFT: Liveness.LEFT,
+}
+
+
+class SecretError(Exception):
+    """The shared secret cannot be used; names the file."""
+
+
+def read_secret(directory: Path | None) -> bytes:
+    """The shared secret out of its directory (file ``secretkey``); empty if there is none."""
+    if directory is None:
+        return b""
+    path = directory / "secretkey"
+    try:
+        secret = path.read_bytes().strip()
+    except OSError as error:
+        raise SecretError(f"the shared secret {path}: {error.strerror}") from error
+    if not secret:
+        raise SecretError(f"the shared secret {path} is empty")
+    return secret
+
+
+def derive(secret: bytes, purpose: str) -> bytes:
+    """A 32-byte key for one purpose; empty for an empty secret."""
+    return hmac.new(secret, purpose.encode(), hashlib.sha256).digest() if secret else b""
+
+
+class Gossip:
+    """Membership of this node. ``seed`` says where the others are; use as ``async with``."""
+
+    def __init__(self, node: str, address: str, port: int, secret: bytes) -> None:
+        self.node, self._port = node, port
+        host = f"[{address}]" if ":" in address else address
+        key = derive(secret, "gossip")
+        config = kinship.Config.lan(
+            name=node,
+            bind=f"{host}:{port}",
+            cluster=CLUSTER,
+            keys=[base64.b64encode(key).decode()] if key else [],
+            insecure_plaintext=not key,
+            probe_interval=0.1,
+            probe_timeout=0.08,
+            gossip_interval=0.05,
+            suspicion_mult=3,
+            suspicion_max_mult=2,
+            push_pull_interval=5.0,
+            reconnect_interval=0.3,
+            rejoin_interval=5.0,
+            runtime_threads=1,
+        )
+        self._cluster = kinship.Cluster(config)
+        self._on_change: list[Callable[[str, Liveness], None]] = []
+        self._channels: dict[int, Callable[[bytes], None]] = {}
+        self._seeds: dict[str, str] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def __aenter__(self) -> Gossip:
+        kinship.log_to_python()
+        await self._cluster.start()
+        self._start(self._listen())
+        self._start(self._reach())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for task in self._tasks:
+            task.cancel()
+        with contextlib.suppress(kinship.KinshipError):
+            await self._cluster.leave(timeout=LEAVE)
+        await self._cluster.close()
+
+    def seed(self, nodes: Mapping[str, str]) -> None:
+        """Other nodes: name → address. Those that gossip does not know yet are joined."""
+        self._seeds = {name: ip for name, ip in nodes.items() if name != self.node and ip}
+
+    def liveness(self, node: str) -> Liveness:
+        """What gossip says of a node now."""
+        member = self._cluster.member(node)
+        return Liveness.UNKNOWN if member is None else STATES[member.state]
+
+    def channel(self, number: int) -> Channel:
+        """Messages of one announcer, told apart by their first byte."""
+        return Channel(self, number)
+
+    def send(self, node: str, data: bytes) -> None:
+        """Best effort."""
+        self._start(self._send(node, data))
+
+    async def _send(self, node: str, data: bytes) -> None:
+        try:
+            await self._cluster.send(node, data)
+        except (kinship.KinshipError, ValueError) as error:
+            log.debug("no message to %s: %s", node, error)
+
+    def _start(self, coroutine) -> None:  # type: ignore[no-untyped-def]
+        task = asyncio.create_task(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _reach(self) -> None:
+        """Joins nodes that are named by the slices and unknown to gossip."""
+        while True:
+            unknown = [
+                f"[{ip}]:{self._port}" if ":" in ip else f"{ip}:{self._port}"
+                for name, ip in self._seeds.items()
+                if self.liveness(name) is Liveness.UNKNOWN
+            ]
+            if unknown:
+                with contextlib.suppress(kinship.KinshipError):
+                    await self._cluster.join(unknown)
+            await asyncio.sleep(SEED_EVERY)
+
+    async def _listen(self) -> None:
+        async for event in self._cluster.events():
+            match event:
+                case kinship.UserMessage(data=data):
+                    receive = self._channels.get(data[0]) if data else None
+                    if receive is not None:
+                        receive(data[1:])
+                case kinship.EventsLost():
+                    for member in self._cluster.members():
+                        self._tell(member)
+                case kinship.NameConflict(member=member, other_addr=other):
+                    log.error("two members call themselves %s: also %s", member.name, other)
+                case _:
+                    self._tell(event.member)
+
+    def _tell(self, member: kinship.Member) -> None:
+        for on_change in self._on_change:
+            on_change(member.name, STATES[member.state])
+
+    def _subscribe(
+        self,
+        number: int,
+        on_change: Callable[[str, Liveness], None],
+        on_message: Callable[[bytes], None],
+    ) -> None:
+        self._on_change.append(on_change)
+        self._channels[number] = on_message
+
+
+class Channel:
+    """One announcer's view of the members (`announcer.Members`)."""
+
+    def __init__(self, gossip: Gossip, number: int) -> None:
+        self._gossip, self._number = gossip, number
+
+    def liveness(self, node: str) -> Liveness:
+        """What gossip says of a node now."""
+        return self._gossip.liveness(node)
+
+    def subscribe(
+        self, on_change: Callable[[str, Liveness], None], on_message: Callable[[bytes], None]
+    ) -> None:
+        """Be told of changes and messages."""
+        self._gossip._subscribe(self._number, on_change, on_message)
+
+    def send(self, node: str, data: bytes) -> None:
+        """Best effort."""
+        self._gossip.send(node, bytes([self._number]) + data)
+
+
+class Alone:
+    """Members of a speaker without gossip: nobody is known (`announcer.Members`)."""
+
+    def liveness(self, node: str) -> Liveness:
+        """Nothing is known of anybody."""
+        return Liveness.UNKNOWN
+
+    def subscribe(
+        self, on_change: Callable[[str, Liveness], None], on_message: Callable[[bytes], None]
+    ) -> None:
+        """There is nothing to be told."""
+
+    def send(self, node: str, data: bytes) -> None:
+        """There is nobody to send to."""

@@ -1,0 +1,64 @@
+"""Prometheus names and labels, MetalLB's where it has one."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge
+
+REGISTRY = CollectorRegistry()
+
+ADDRESSES_TOTAL = Gauge(
+    "metallb_allocator_addresses_total",
+    "Number of usable IP addresses, per pool",
+    ["pool"],
+    registry=REGISTRY,
+)
+ADDRESSES_IN_USE = Gauge(
+    "metallb_allocator_addresses_in_use_total",
+    "Number of IP addresses in use, per pool",
+    ["pool"],
+    registry=REGISTRY,
+)
+UPDATES = Counter(
+    "metallb_k8s_client_updates",
+    "Number of changes of Kubernetes objects that have been processed",
+    registry=REGISTRY,
+)
+UPDATE_ERRORS = Counter(
+    "metallb_k8s_client_update_errors",
+    "Number of passes over changed Kubernetes objects that failed",
+    registry=REGISTRY,
+)
+CONFIG_LOADED = Gauge(
+    "metallb_k8s_client_config_loaded_bool",
+    "1 if the configuration was loaded at least once",
+    registry=REGISTRY,
+)
+CONFIG_STALE = Gauge(
+    "metallb_k8s_client_config_stale_bool",
+    "1 if some object of the configuration is invalid and so not in force",
+    registry=REGISTRY,
+)
+ANNOUNCED = Gauge(
+    "metallb_speaker_announced",
+    "1 while this node announces the address",
+    ["service", "protocol", "node", "ip"],
+    registry=REGISTRY,
+)
+REQUESTS_RECEIVED = Counter(
+    "metallb_layer2_requests_received",
+    "Number of ARP requests for addresses that this node owns",
+    ["ip"],
+    registry=REGISTRY,
+)
+RESPONSES_SENT = Counter(
+    "metallb_layer2_responses_sent",
+    "Number of ARP replies sent for addresses that this node owns",
+    ["ip"],
+    registry=REGISTRY,
+)
+GRATUITOUS_SENT = Counter(
+    "metallb_layer2_gratuitous_sent",
+    "Number of gratuitous ARP packets sent",
+    ["ip"],
+    registry=REGISTRY,
+)

@@ -1,0 +1,129 @@
+"""What people are told, once per change of mind: events on Services and configuration, logs.
+
+May live here: when and how something is said. May not: why (the decisions carry their sentences).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+
+from bellmetal import kube, metrics
+from bellmetal.allocation import Allocations
+from bellmetal.config import Problem
+from bellmetal.events import Events
+from bellmetal.intents import Withheld
+from bellmetal.world import World
+from bellmetal.writer import ServicePatch
+
+log = logging.getLogger(__name__)
+
+PATIENCE = 5.0  # seconds that an address may be withheld (endpoints come later) before we say so
+
+
+class Notices:
+    """Remembers what was said, so that it is said once. Times are of one monotonic clock."""
+
+    def __init__(self, world: World, events: Events) -> None:
+        self._world, self._events = world, events
+        self._problems: frozenset[Problem] = frozenset()
+        self._withheld: dict[str, tuple[Withheld, float]] = {}
+        self._withheld_told: dict[str, Withheld] = {}
+        self._orphaned: frozenset[str] = frozenset()
+
+    def problems(self, problems: Iterable[Problem]) -> None:
+        """Invalid configuration: an event on the object at fault, and one line of log."""
+        now = frozenset(problems)
+        for problem in sorted(now - self._problems, key=str):
+            log.error(str(problem), extra={"op": "validate", "event": "invalidConfiguration"})
+            about = self._world.reference(problem)
+            if about is not None:
+                message = f"{problem.path}: {problem.message}"
+                self._events.record(
+                    about, "InvalidConfiguration", message, warning=True, once="problem"
+                )
+        for problem in sorted(self._problems - now, key=str):
+            log.info("solved: %s", problem, extra={"op": "validate"})
+        self._problems = now
+        metrics.CONFIG_LOADED.set(1)
+        metrics.CONFIG_STALE.set(1 if now else 0)
+
+    def patched(self, patch: ServicePatch) -> None:
+        """A Service's status was written."""
+        told = self._world.services.nouns.get(patch.service.key)
+        if told is None:
+            return
+        extra = {"op": "allocate", "service": patch.service.key}
+        if patch.allocation and patch.gives:
+            text = kube.shown_list(patch.allocation.addresses)
+            before = patch.service.shown.addresses
+            if before:
+                log.info("assigned %s instead of %s", text, kube.shown_list(before), extra=extra)
+            else:
+                log.info("assigned %s from %s", text, patch.allocation.pool, extra=extra)
+            self._events.record(told.reference, "IPAllocated", f"Assigned IP {text}")
+        if patch.refused and patch.refuses:
+            sentence = f'Failed to allocate IP for "{patch.service.key}": {patch.refused.message}'
+            log.warning(sentence, extra=extra | {"reason": patch.refused.reason.value})
+            self._events.record(told.reference, "AllocationFailed", sentence, warning=True)
+        if patch.allocation is None and patch.service.shown.addresses:
+            text = kube.shown_list(patch.service.shown.addresses)
+            log.info("freed %s", text, extra=extra)
+            self._events.record(told.reference, "IPFreed", f"Freed IP {text}")
+
+    def orphans(self, allocations: Allocations) -> None:
+        """Addresses that no pool allows any more and that their Services keep."""
+        now = {key: item for key, item in allocations.granted.items() if item.orphaned}
+        for key in sorted(now.keys() - self._orphaned):
+            told = self._world.services.nouns.get(key)
+            text = kube.shown_list(now[key].addresses)
+            sentence = f"no IPAddressPool allows {text} any more; the Service keeps it"
+            log.warning(sentence, extra={"op": "allocate", "service": key})
+            if told is not None:
+                self._events.record(
+                    told.reference, "AddressOrphaned", sentence, warning=True, once="problem"
+                )
+        self._orphaned = frozenset(now)
+
+    def withheld(
+        self, withheld: Iterable[Withheld], now: float, later: Callable[[float], None]
+    ) -> None:
+        """Addresses that are not announced; said when it lasts. ``later(seconds)`` calls again."""
+        current = {item.service: item for item in withheld}
+        for key in [key for key in self._withheld if key not in current]:
+            del self._withheld[key]
+            if self._withheld_told.pop(key, None):
+                log.info("announced again", extra={"op": "plan", "service": key})
+        for key, item in current.items():
+            known, since = self._withheld.get(key, (None, now))
+            if known != item:
+                since = now
+                self._withheld[key] = item, since
+                later(PATIENCE)
+            if now - since >= PATIENCE * 0.99 and self._withheld_told.get(key) != item:
+                self._tell_withheld(item)
+
+    def _tell_withheld(self, item: Withheld) -> None:
+        self._withheld_told[item.service] = item
+        sentence = f"{item.address} is not announced: {item.message} ({item.reason.value})"
+        log.warning(
+            sentence, extra={"op": "plan", "service": item.service, "reason": item.reason.value}
+        )
+        told = self._world.services.nouns.get(item.service)
+        if told is not None:
+            self._events.record(
+                told.reference, "notAnnounced", sentence, warning=True, once="problem"
+            )
+
+
+def count_pools(world: World, allocations: Allocations) -> None:
+    """The pool metrics, by MetalLB's names."""
+    used: dict[str, int] = {}
+    for allocation in allocations.granted.values():
+        used[allocation.pool] = used.get(allocation.pool, 0) + len(allocation.addresses)
+    pools = world.validated().config.pools
+    metrics.ADDRESSES_TOTAL.clear()
+    metrics.ADDRESSES_IN_USE.clear()
+    for pool in pools:
+        metrics.ADDRESSES_TOTAL.labels(pool.name).set(pool.capacity())
+        metrics.ADDRESSES_IN_USE.labels(pool.name).set(used.get(pool.name, 0))

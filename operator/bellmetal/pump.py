@@ -1,0 +1,57 @@
+"""Drives a Machine on asyncio: receive, tick, re-arm. Effects go to one function."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
+
+from bellmetal.machine import Machine
+
+E = TypeVar("E")
+
+
+class Pump(Generic[E]):
+    """``perform(effects)`` carries out what the machine wants; called on the event loop only."""
+
+    def __init__(
+        self,
+        machine: Machine[E],
+        perform: Callable[[list[E]], None],
+        clock: Callable[[], float],
+    ) -> None:
+        self.machine, self._perform, self._clock = machine, perform, clock
+        self._timer: asyncio.TimerHandle | None = None
+        self._due: float | None = None
+
+    def receive(self, data: Any) -> None:
+        """Hands a message to the machine."""
+        self.run(self.machine.receive(data, self._clock()))
+
+    def run(self, effects: list[E]) -> None:
+        """Carries out effects of any command of the machine, and re-arms the timer."""
+        if effects:
+            self._perform(effects)
+        self._arm()
+
+    def stop(self) -> None:
+        """No more ticks."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._due = None
+
+    def _arm(self) -> None:
+        due = self.machine.deadline()
+        if due == self._due:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._due = due
+        self._timer = None
+        if due is not None:
+            delay = max(0.0, due - self._clock())
+            self._timer = asyncio.get_running_loop().call_later(delay, self._tick)
+
+    def _tick(self) -> None:
+        self._timer = self._due = None
+        self.run(self.machine.tick(self._clock()))

@@ -1,0 +1,209 @@
+"""What a speaker writes: its SpeakerReport, ServiceL2Status objects, events, metrics.
+
+Facts in, writes out, and only those that change something.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from bellmetal import resources
+from bellmetal.addresses import IPAddress
+from bellmetal.api import ApiError, Client
+from bellmetal.events import Events
+from bellmetal.facts import ClaimOrder, Facts
+from bellmetal.intents import Announcement, ServiceId
+from bellmetal.metrics import ANNOUNCED
+
+log = logging.getLogger(__name__)
+
+REPORT_VERSION = 1
+STATUS_PAUSE = 0.02  # seconds between two ServiceL2Status writes: they are for people
+LABEL_NODE = "metallb.io/node"
+LABEL_NAME = "metallb.io/service-name"
+LABEL_NAMESPACE = "metallb.io/service-namespace"
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who reports: node, boot id, gossip address."""
+
+    node: str
+    boot: int
+    address: str
+
+
+class Reports:
+    """The reports of one speaker."""
+
+    def __init__(self, client: Client, namespace: str, identity: Identity, events: Events) -> None:
+        self._client, self._identity, self._events = client, identity, events
+        root = f"namespaces/{namespace}"
+        self._reports = f"/apis/bellmetal.io/v1alpha1/{root}/speakerreports"
+        self._statuses = f"/apis/metallb.io/v1beta1/{root}/servicel2statuses"
+        self._written: dict[str, Any] | None = None
+        self._shown: dict[str, resources.ServiceL2StatusStatus] | None = None
+        self._told: dict[tuple[IPAddress, str], ClaimOrder] = {}
+
+    async def publish(self, facts: Facts, announcements: Mapping[IPAddress, Announcement]) -> None:
+        """Writes what differs from what was written; raises ApiError."""
+        self._tell(facts, announcements)
+        await self._write_report(facts)
+        await self._write_statuses(facts, announcements)
+
+    # --- events and metrics ----------------------------------------------------------------------
+
+    def _tell(self, facts: Facts, announcements: Mapping[IPAddress, Announcement]) -> None:
+        now: dict[tuple[IPAddress, str], ClaimOrder] = {}
+        for address, owned in facts.owned.items():
+            announcement = announcements.get(address)
+            for service in announcement.services if announcement else ():
+                now[address, service.key] = owned.order
+                if (address, service.key) not in self._told:
+                    self._tell_assigned(service, owned.order)
+                    self._announced(service.key, address).set(1)
+        for address, key in self._told.keys() - now.keys():
+            ANNOUNCED.remove(key, "layer2", self._identity.node, str(address))
+        self._told = now
+
+    def _tell_assigned(self, service: ServiceId, order: ClaimOrder) -> None:
+        about = resources.ObjectReference(
+            "v1", "Service", service.namespace, service.name, service.uid
+        )
+        message = f'announcing from node "{self._identity.node}" with protocol "layer2"'
+        key = f"{order.term}/{order.epoch}"  # the same claim is told once, also over a restart
+        self._events.record(about, "nodeAssigned", message, once=key)
+
+    def _announced(self, service: str, address: IPAddress) -> Any:
+        return ANNOUNCED.labels(service, "layer2", self._identity.node, str(address))
+
+    # --- SpeakerReport ---------------------------------------------------------------------------
+
+    async def _write_report(self, facts: Facts) -> None:
+        status = self._report(facts)
+        if status == self._written:
+            return
+        name = self._identity.node
+        try:
+            await self._client.patch(
+                resources.SpeakerReport, f"{self._reports}/{name}", {"status": status}
+            )
+        except ApiError as error:
+            if not error.gone:
+                raise
+            body = {
+                "apiVersion": "bellmetal.io/v1alpha1",
+                "kind": "SpeakerReport",
+                "metadata": {"name": name, "labels": {"app": "metallb"}},
+                "status": status,
+            }
+            await self._client.create(resources.SpeakerReport, self._reports, body)
+        self._written = status
+
+    def _report(self, facts: Facts) -> dict[str, Any]:
+        """The status as plain values: every field is there, so that a merge replaces it."""
+        return {
+            "version": REPORT_VERSION,
+            "bootID": str(self._identity.boot),
+            "address": self._identity.address,
+            "claims": [
+                {
+                    "address": str(claim.address),
+                    "term": claim.order.term,
+                    "epoch": claim.order.epoch,
+                    "firm": claim.order.firm,
+                }
+                for claim in sorted(facts.claims, key=lambda claim: int(claim.address))
+            ],
+            "interfaces": [
+                {
+                    "name": item.name,
+                    "mac": item.mac.hex(":"),
+                    "up": item.up,
+                    "subnets": list(item.subnets),
+                }
+                for item in facts.interfaces
+            ],
+            "findings": [{"code": f.code, "message": f.message} for f in facts.findings],
+        }
+
+    # --- ServiceL2Status -------------------------------------------------------------------------
+
+    async def _write_statuses(
+        self, facts: Facts, announcements: Mapping[IPAddress, Announcement]
+    ) -> None:
+        shown = await self._statuses_shown()
+        wanted = self._statuses_wanted(facts, announcements)
+        for name in [name for name in shown if name not in wanted]:
+            await self._client.delete(f"{self._statuses}/{name}")
+            del shown[name]
+            await asyncio.sleep(STATUS_PAUSE)
+        for name, status in wanted.items():
+            if shown.get(name) != status:
+                await self._write_status(name, status, create=name not in shown)
+                shown[name] = status
+                await asyncio.sleep(STATUS_PAUSE)
+
+    async def _statuses_shown(self) -> dict[str, resources.ServiceL2StatusStatus]:
+        if self._shown is None:
+            found, _ = await self._client.list(resources.ServiceL2Status, self._statuses)
+            self._shown = {
+                item.metadata.name: item.status
+                for item in found
+                if (item.metadata.labels or {}).get(LABEL_NODE) == self._identity.node
+            }
+        return self._shown
+
+    def _statuses_wanted(
+        self, facts: Facts, announcements: Mapping[IPAddress, Announcement]
+    ) -> dict[str, resources.ServiceL2StatusStatus]:
+        wanted = {}
+        for address, owned in facts.owned.items():
+            announcement = announcements.get(address)
+            for service in announcement.services if announcement else ():
+                names = [resources.InterfaceName(name) for name in sorted(owned.interfaces)]
+                wanted[self._status_name(service)] = resources.ServiceL2StatusStatus(
+                    self._identity.node, service.name, service.namespace, names or None
+                )
+        return wanted
+
+    def _status_name(self, service: ServiceId) -> str:
+        text = f"{service.key}/{self._identity.node}"
+        return "l2-" + hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+
+    async def _write_status(
+        self, name: str, status: resources.ServiceL2StatusStatus, create: bool
+    ) -> None:
+        if create:
+            labels = {
+                LABEL_NODE: status.node,
+                LABEL_NAME: status.service_name,
+                LABEL_NAMESPACE: status.service_namespace,
+            }
+            body = resources.ServiceL2Status(
+                api_version="metallb.io/v1beta1",
+                kind="ServiceL2Status",
+                metadata=resources.Metadata(name=name, labels=labels),
+            )
+            try:
+                await self._client.create(resources.ServiceL2Status, self._statuses, body)
+            except ApiError as error:
+                if not error.conflict:
+                    raise
+        await self._client.patch(
+            resources.ServiceL2Status, f"{self._statuses}/{name}/status", {"status": status}
+        )
+
+
+def reported_claims(facts: Iterable[Facts]) -> list[resources.ReportedClaim]:
+    """All claims that a speaker remembers over a restart: of everything that it owns."""
+    return [
+        resources.ReportedClaim(str(address), item.order.term, item.order.epoch, item.order.firm)
+        for one in facts
+        for address, item in one.owned.items()
+    ]

@@ -1,0 +1,160 @@
+"""Flags and environment → Settings. MetalLB's names where it has one; a flag beats the environment.
+
+May live here: what can be set from outside. May not: what comes from custom resources.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+LOG_LEVELS = ("all", "debug", "info", "warn", "error", "none")
+NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+EXCLUDE_FILE = Path("/etc/metallb/excludel2.yaml")
+
+
+@dataclass(frozen=True, slots=True)
+class Common:
+    """What both programs take. Ports: 0 switches the endpoint off."""
+
+    namespace: str
+    pod_name: str
+    log_level: str
+    port: int
+    health_probe_port: int
+    lb_class: str
+
+
+@dataclass(frozen=True, slots=True)
+class ControllerSettings:
+    """What ``bellmetal controller`` takes."""
+
+    common: Common
+    ml_secret_name: str
+    ignore_exclude_lb: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SpeakerSettings:
+    """What ``bellmetal speaker`` takes. No ``ml_bind_addr``: no gossip (a single node)."""
+
+    common: Common
+    node_name: str
+    ml_bind_addr: str
+    ml_bind_port: int
+    ml_secret_key_path: Path | None
+    state_dir: Path | None
+    exclude_file: Path
+
+
+def parser(version: str) -> argparse.ArgumentParser:
+    """The command line of ``bellmetal``."""
+    root = argparse.ArgumentParser(
+        prog="bellmetal", description="A load balancer for bare-metal Kubernetes."
+    )
+    root.add_argument("--version", action="version", version=f"bellmetal {version}")
+    programs = root.add_subparsers(dest="program", required=True, metavar="PROGRAM")
+    controller = programs.add_parser("controller", help="decides: addresses, owners")
+    speaker = programs.add_parser("speaker", help="announces, on every node")
+    for program in (controller, speaker):
+        _common_flags(program)
+    controller.add_argument("--ml-secret-name", metavar="NAME", help="env METALLB_ML_SECRET_NAME")
+    controller.add_argument(
+        "--ignore-exclude-lb",
+        action="store_true",
+        help="let nodes own addresses although a label excludes them from load balancers",
+    )
+    speaker.add_argument("--node-name", metavar="NAME", help="env METALLB_NODE_NAME")
+    speaker.add_argument("--ml-bindaddr", metavar="IP", help="env METALLB_ML_BIND_ADDR")
+    speaker.add_argument("--ml-bindport", metavar="PORT", help="env METALLB_ML_BIND_PORT")
+    speaker.add_argument(
+        "--ml-secret-key-path", metavar="DIR", help="env METALLB_ML_SECRET_KEY_PATH"
+    )
+    speaker.add_argument(
+        "--state-dir", metavar="DIR", help="slices and claims are kept here over a restart"
+    )
+    speaker.add_argument(
+        "--exclude-file", metavar="FILE", default=str(EXCLUDE_FILE), help="default: %(default)s"
+    )
+    return root
+
+
+def _common_flags(program: argparse.ArgumentParser) -> None:
+    program.add_argument("--namespace", metavar="NAME", help="env METALLB_NAMESPACE")
+    program.add_argument("--pod-name", metavar="NAME", help="env METALLB_POD_NAME")
+    program.add_argument("--log-level", choices=LOG_LEVELS, default="info")
+    program.add_argument("--port", metavar="PORT", default="9120", help="metrics; 0: none")
+    program.add_argument(
+        "--health-probe-port", metavar="PORT", default="17472", help="/healthz, /readyz; 0: none"
+    )
+    program.add_argument(
+        "--lb-class", metavar="CLASS", default="", help="serve this loadBalancerClass only"
+    )
+
+
+def parse(
+    arguments: Sequence[str], environment: Mapping[str, str], version: str
+) -> ControllerSettings | SpeakerSettings:
+    """Settings out of a command line; what is wrong ends the program with status 2."""
+    root = parser(version)
+    args = root.parse_args(arguments)
+    read = _Reader(root, args, environment)
+    common = Common(
+        namespace=read.text("namespace", "METALLB_NAMESPACE") or _own_namespace(),
+        pod_name=read.text("pod_name", "METALLB_POD_NAME"),
+        log_level=args.log_level,
+        port=read.port("port"),
+        health_probe_port=read.port("health_probe_port"),
+        lb_class=args.lb_class,
+    )
+    if args.program == "controller":
+        secret = read.text("ml_secret_name", "METALLB_ML_SECRET_NAME")
+        return ControllerSettings(common, secret, args.ignore_exclude_lb)
+    key_path = read.text("ml_secret_key_path", "METALLB_ML_SECRET_KEY_PATH")
+    return SpeakerSettings(
+        common=common,
+        node_name=read.required("node_name", "METALLB_NODE_NAME"),
+        ml_bind_addr=read.text("ml_bindaddr", "METALLB_ML_BIND_ADDR"),
+        ml_bind_port=read.port("ml_bindport", "METALLB_ML_BIND_PORT", default="7946"),
+        ml_secret_key_path=Path(key_path) if key_path else None,
+        state_dir=Path(args.state_dir) if args.state_dir else None,
+        exclude_file=Path(args.exclude_file),
+    )
+
+
+def _own_namespace() -> str:
+    try:
+        return NAMESPACE_FILE.read_text().strip()
+    except OSError:
+        return "metallb-system"
+
+
+class _Reader:
+    """Reads one setting from a flag, else from the environment."""
+
+    def __init__(
+        self,
+        root: argparse.ArgumentParser,
+        args: argparse.Namespace,
+        environment: Mapping[str, str],
+    ) -> None:
+        self.root, self.args, self.environment = root, args, environment
+
+    def text(self, flag: str, variable: str = "") -> str:
+        value = getattr(self.args, flag)
+        return str(value) if value is not None else self.environment.get(variable, "")
+
+    def required(self, flag: str, variable: str) -> str:
+        value = self.text(flag, variable)
+        if not value:
+            self.root.error(f"--{flag.replace('_', '-')} (or {variable}) is required")
+        return value
+
+    def port(self, flag: str, variable: str = "", default: str = "") -> int:
+        text = self.text(flag, variable) or default
+        if not text.isdecimal() or int(text) > 65535:
+            name = f"--{flag.replace('_', '-')}" + (f" ({variable})" if variable else "")
+            self.root.error(f'{name}: "{text}" is not a port')
+        return int(text)

@@ -1,0 +1,302 @@
+"""The speaker: slices → this node's share → announcers; facts → reports. No decision on policy.
+
+It works without the API: slices and claims are kept in a file, and who lives is judged on the LAN.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import logging
+import random
+import re
+import signal
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from prometheus_client import Counter
+
+from bellmetal import metrics, resources
+from bellmetal.addresses import IPAddress, parse_address
+from bellmetal.announcer import Announcer, Context, Desired, Members, find
+from bellmetal.api import Access, ApiError, Client, find_access
+from bellmetal.events import Events
+from bellmetal.facts import Claim, ClaimOrder, Facts
+from bellmetal.health import Endpoints
+from bellmetal.intents import SliceContents, read_slices
+from bellmetal.members import Alone, Gossip, derive, read_secret
+from bellmetal.reconciler import Reconciler
+from bellmetal.reports import Identity, Reports, reported_claims
+from bellmetal.settings import SpeakerSettings
+from bellmetal.statefile import StateFile
+
+log = logging.getLogger(__name__)
+
+COMPONENT = "metallb-speaker"
+FILE_AFTER = 2.0  # seconds without the API, after which the file is used
+REPORT_EVERY = 1.0  # seconds between two reports
+RETRY = 0.5  # seconds between two tries to watch
+DRAIN = 1.0
+
+
+class ExcludeFileError(Exception):
+    """The list of excluded interfaces cannot be used; names the file."""
+
+
+class Speaker:
+    """One speaker process, once it has a client and members."""
+
+    def __init__(
+        self, client: Client, settings: SpeakerSettings, gossip: Gossip | None, cluster: str
+    ) -> None:
+        common = settings.common
+        self.settings, self.client, self.gossip = settings, client, gossip
+        self.boot = time.time_ns() // 1_000_000
+        self.events = Events(client, COMPONENT, settings.node_name)
+        identity = Identity(settings.node_name, self.boot, settings.ml_bind_addr)
+        self.reports = Reports(client, common.namespace, identity, self.events)
+        self.file = (
+            StateFile(settings.state_dir, settings.node_name, cluster)
+            if settings.state_dir
+            else None
+        )
+        self.slices: dict[str, resources.AnnouncementSlice] = {}
+        self.contents = SliceContents()
+        self.announcers: list[Announcer] = []
+        self.informed = asyncio.Event()  # slices were read, from the API or the file
+        self.applying = Reconciler(self._apply)
+        self.reporting = Reconciler(self._report, pause=REPORT_EVERY)
+        self._faults: frozenset[str] = frozenset()
+        self._path = f"/apis/bellmetal.io/v1alpha1/namespaces/{common.namespace}/announcementslices"
+
+    # --- announcers ------------------------------------------------------------------------------
+
+    def make_announcers(self, secret: bytes) -> None:
+        """Every announcer that is installed."""
+        state = self.file.read() if self.file else None
+        remembered = tuple(self._remembered(state.claims)) if state else ()
+        for number, (name, announcer) in enumerate(sorted(find().items())):
+            members: Members = self.gossip.channel(number) if self.gossip else Alone()
+            context = Context(
+                node=self.settings.node_name,
+                boot=self.boot,
+                key=derive(secret, f"{name}/beacon"),
+                members=members,
+                clock=time.monotonic,
+                random=random.Random(),
+                count=_Counts(),
+                changed=self.reporting.poke,
+                exclude=read_exclude_file(self.settings.exclude_file),
+                remembered=remembered,
+            )
+            self.announcers.append(announcer(context))
+
+    def _remembered(self, claims: list[resources.ReportedClaim]) -> list[Claim]:
+        return [
+            Claim(
+                parse_address(item.address),
+                self.settings.node_name,
+                ClaimOrder(item.term, item.firm, item.epoch),
+            )
+            for item in claims
+        ]
+
+    # --- slices in -------------------------------------------------------------------------------
+
+    async def follow(self) -> None:
+        """Lists and watches the slices, for ever."""
+        while True:
+            try:
+                found, version = await self.client.list(resources.AnnouncementSlice, self._path)
+                self._take_all(found)
+                await self._watch(version)
+            except ApiError as error:
+                if not error.expired:
+                    log.warning("the slices: %s", error, extra={"op": "watch"})
+                    await asyncio.sleep(RETRY)
+
+    async def _watch(self, version: str) -> None:
+        while True:
+            stream = self.client.watch(resources.AnnouncementSlice, self._path, version)
+            async for event in stream:
+                version = event.object.metadata.resource_version
+                if event.type == "BOOKMARK":
+                    continue
+                metrics.UPDATES.inc()
+                name = event.object.metadata.name
+                if event.type == "DELETED":
+                    self.slices.pop(name, None)
+                else:
+                    self.slices[name] = event.object
+                self.applying.poke()
+
+    def _take_all(self, found: list[resources.AnnouncementSlice]) -> None:
+        slices = {item.metadata.name: item for item in found}
+        if slices != self.slices or not self.informed.is_set():
+            self.slices = slices
+            self.informed.set()
+            self.applying.poke()
+
+    async def use_file_if_needed(self) -> None:
+        """Works from the file if the API says nothing for a while after the start."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(FILE_AFTER):
+                await self.informed.wait()
+        state = self.file.read() if self.file and not self.informed.is_set() else None
+        if state is not None and state.slices:
+            log.warning("the API does not answer: working from the file", extra={"op": "state"})
+            self._take_all(state.slices)
+
+    async def _apply(self) -> None:
+        contents = read_slices(self.slices.values())
+        for fault in contents.faults:
+            if fault not in self._faults:
+                log.error(fault, extra={"op": "slices", "event": "invalidSlice"})
+        self._faults = frozenset(contents.faults)
+        # an unknown set means: keep the last
+        sets = {**self.contents.node_sets, **contents.node_sets}
+        self.contents = SliceContents(contents.announcements, sets, contents.faults)
+        if self.gossip is not None:
+            self.gossip.seed({n: ip for item in sets.values() for n, ip in item.nodes.items()})
+        for announcer in self.announcers:
+            await announcer.apply(self._share(announcer))
+        self.reporting.poke()
+
+    def _share(self, announcer: Announcer) -> Desired:
+        """What this node owns or may own, and what it has to hand over."""
+        me, owned = self.settings.node_name, announcer.status().owned
+        sets = self.contents.node_sets
+        share = tuple(
+            item
+            for item in self.contents.announcements.values()
+            if item.owner == me
+            or item.address in owned
+            or (item.node_set in sets and me in sets[item.node_set].nodes)
+        )
+        names = {item.node_set for item in share}
+        return Desired(share, {name: item for name, item in sets.items() if name in names})
+
+    # --- facts out -------------------------------------------------------------------------------
+
+    async def _report(self) -> None:
+        facts = [announcer.status() for announcer in self.announcers]
+        if self.file and self.informed.is_set():
+            slices = sorted(self.slices.values(), key=lambda item: item.metadata.name)
+            await asyncio.to_thread(self.file.write, slices, reported_claims(facts))
+        merged = Facts(
+            owned={address: item for one in facts for address, item in one.owned.items()},
+            claims=tuple(claim for one in facts for claim in one.claims),
+            interfaces=tuple(item for one in facts for item in one.interfaces),
+            findings=tuple(item for one in facts for item in one.findings),
+        )
+        await self.reports.publish(merged, self.contents.announcements)
+
+    # --- running ---------------------------------------------------------------------------------
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Until ``stop``; then hands over."""
+        async with asyncio.TaskGroup() as group:
+            for announcer in self.announcers:
+                await announcer.start()
+            tasks = [
+                group.create_task(work)
+                for work in (
+                    self.follow(),
+                    self.use_file_if_needed(),
+                    self.applying.run(),
+                    self.reporting.run(),
+                    self.events.run(),
+                )
+            ]
+            await stop.wait()
+            for announcer in self.announcers:
+                await announcer.close(gracefully=True)
+            with contextlib.suppress(TimeoutError, ApiError):
+                async with asyncio.timeout(DRAIN):
+                    await self._report()
+                    await self.events.drain()
+            for task in tasks:
+                task.cancel()
+
+
+class _Counts:
+    """Counts on the wire, as Prometheus counters (`announcer.Count`)."""
+
+    def __init__(self) -> None:
+        self._counters = {
+            "requests_received": metrics.REQUESTS_RECEIVED,
+            "responses_sent": metrics.RESPONSES_SENT,
+            "gratuitous_sent": metrics.GRATUITOUS_SENT,
+        }
+        self._labelled: dict[tuple[str, IPAddress], Counter] = {}
+
+    def __call__(self, name: str, address: IPAddress, by: int = 1) -> None:
+        counter = self._labelled.get((name, address))
+        if counter is None:
+            counter = self._counters[name].labels(str(address))
+            self._labelled[name, address] = counter
+        counter.inc(by)
+
+
+def read_exclude_file(path: Path) -> re.Pattern[str] | None:
+    """Interfaces to leave alone (MetalLB's excludel2.yaml); raises ExcludeFileError."""
+    try:
+        text = path.read_text()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise ExcludeFileError(f"{path}: {error.strerror}") from error
+    import yaml  # only where there is such a file
+
+    try:
+        body = yaml.safe_load(text) or {}
+        patterns = body["announcedInterfacesToExclude"] or []
+        for pattern in patterns:
+            re.compile(pattern)
+    except (yaml.YAMLError, KeyError, TypeError) as error:
+        message = "wants a list announcedInterfacesToExclude of regular expressions"
+        raise ExcludeFileError(f"{path}: {message}") from error
+    except re.error as error:
+        raise ExcludeFileError(f'{path}: "{error.pattern!s}": {error.msg}') from error
+    return re.compile("|".join(f"({item})" for item in patterns)) if patterns else None
+
+
+@contextlib.asynccontextmanager
+async def _gossip(settings: SpeakerSettings, secret: bytes) -> AsyncIterator[Gossip | None]:
+    if not settings.ml_bind_addr:
+        log.warning("no --ml-bindaddr: this speaker works alone, without gossip")
+        yield None
+        return
+    if not secret:
+        log.warning("no --ml-secret-key-path: gossip and beacons are not authenticated")
+    async with Gossip(
+        settings.node_name, settings.ml_bind_addr, settings.ml_bind_port, secret
+    ) as gossip:
+        yield gossip
+
+
+def _cluster_of(access: Access) -> str:
+    """Tells clusters apart: a state file of another one must not be used."""
+    return hashlib.blake2b(access.ca_data or access.server.encode(), digest_size=8).hexdigest()
+
+
+async def main(settings: SpeakerSettings) -> int:
+    """Runs a speaker until SIGTERM; the exit status."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    common, access = settings.common, find_access()
+    secret = read_secret(settings.ml_secret_key_path)
+    async with Client(access) as client, _gossip(settings, secret) as gossip:
+        speaker = Speaker(client, settings, gossip, _cluster_of(access))
+        speaker.make_announcers(secret)
+        endpoints = Endpoints(speaker.informed.is_set)
+        await endpoints.start(common.health_probe_port, common.port, "127.0.0.1")
+        try:
+            await speaker.run(stop)
+        finally:
+            await endpoints.stop()
+    return 0

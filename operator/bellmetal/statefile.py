@@ -1,0 +1,80 @@
+"""What a speaker keeps over a restart: slices and its claims, in one file, written atomically.
+
+It is used while the API does not answer, and only if it is of the same node and cluster. A file
+that cannot be used is said so and ignored: the API will tell.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+
+import msgspec
+
+from bellmetal.resources import AnnouncementSlice, Json, ReportedClaim
+
+log = logging.getLogger(__name__)
+
+VERSION = 1
+
+
+class State(Json, frozen=True):
+    """The file's contents; ``cluster`` tells whose they are."""
+
+    version: int = VERSION
+    node: str = ""
+    cluster: str = ""
+    slices: list[AnnouncementSlice] = msgspec.field(default_factory=list)
+    claims: list[ReportedClaim] = msgspec.field(default_factory=list)
+
+
+class StateFile:
+    """``state.json`` in a directory of the node."""
+
+    def __init__(self, directory: Path, node: str, cluster: str) -> None:
+        self._path = directory / "state.json"
+        self._node, self._cluster = node, cluster
+        self._written = b""
+        self._failed = False
+
+    def read(self) -> State | None:
+        """What the file says, or None if there is none that can be used."""
+        try:
+            data = self._path.read_bytes()
+            state = msgspec.json.decode(data, type=State)
+        except FileNotFoundError:
+            return None
+        except (OSError, msgspec.DecodeError) as error:
+            log.warning("%s is ignored: %s", self._path, error, extra={"op": "state"})
+            return None
+        if (state.version, state.node, state.cluster) != (VERSION, self._node, self._cluster):
+            log.warning(
+                "%s is ignored: it is of version %d, node %s and another cluster or node",
+                self._path,
+                state.version,
+                state.node,
+            )
+            return None
+        return state
+
+    def write(self, slices: list[AnnouncementSlice], claims: list[ReportedClaim]) -> None:
+        """Replaces the file, if anything changed; a disk that is full is said once."""
+        state = State(VERSION, self._node, self._cluster, slices, claims)
+        data = msgspec.json.encode(state)
+        if data == self._written:
+            return
+        new = self._path.with_suffix(".new")
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            with new.open("wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            new.replace(self._path)
+        except OSError as error:
+            if not self._failed:
+                log.warning("%s cannot be written: %s", self._path, error.strerror)
+            self._failed = True
+            return
+        self._written, self._failed = data, False

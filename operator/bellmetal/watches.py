@@ -1,0 +1,99 @@
+"""Kopf: `on.event` handlers that keep the World, nothing more.
+
+`on.event` alone makes Kopf send only GETs: no finalizer and no annotation on anybody's objects.
+Two operators share the loop: one for the whole cluster, one for our own namespace, so that the
+controller needs no right to read configuration elsewhere.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import kopf
+
+from bellmetal import metrics
+from bellmetal.api import Access
+from bellmetal.world import Collection, World
+
+log = logging.getLogger(__name__)
+
+SILENCE = 70.0  # seconds; the API server sends bookmarks every minute
+
+
+async def watch(
+    world: World, access: Access, namespace: str, changed: Callable[[], None], ready: asyncio.Event
+) -> None:
+    """Keeps the world for ever; calls ``changed`` when a noun changed. Kopf ends on SIGTERM too."""
+    flags = [asyncio.Event(), asyncio.Event()]
+    ours = [item for item in world.collections() if item.kind.namespaced]
+    everywhere = [item for item in world.collections() if not item.kind.namespaced]
+    async with asyncio.TaskGroup() as group:
+        group.create_task(
+            kopf.operator(
+                registry=_registry(everywhere, access, changed),
+                settings=_settings(),
+                standalone=True,
+                clusterwide=True,
+                ready_flag=flags[0],
+            )
+        )
+        group.create_task(
+            kopf.operator(
+                registry=_registry(ours, access, changed),
+                settings=_settings(),
+                standalone=True,
+                namespaces=[namespace],
+                ready_flag=flags[1],
+            )
+        )
+        for flag in flags:
+            await flag.wait()
+        ready.set()
+
+
+def _settings() -> kopf.OperatorSettings:
+    settings = kopf.OperatorSettings()
+    settings.posting.enabled = False
+    settings.scanning.disabled = True
+    settings.watching.inactivity_timeout = SILENCE
+    settings.watching.connect_timeout = 5.0
+    settings.watching.reconnect_backoff = 0.5
+    settings.watching.chunk_size = 500
+    settings.queueing.idle_timeout = 1.0  # a worker per changing object is not worth keeping
+    return settings
+
+
+def _registry(
+    collections: list[Collection[Any, Any]], access: Access, changed: Callable[[], None]
+) -> kopf.OperatorRegistry:
+    registry = kopf.OperatorRegistry()
+    for collection in collections:
+        kind = collection.kind
+        kopf.on.event(
+            kind.group, kind.version, kind.plural, registry=registry, id=f"world/{kind.plural}"
+        )(_handler(collection, changed))
+
+    async def login(**_: object) -> kopf.ConnectionInfo:
+        return kopf.ConnectionInfo(
+            server=access.server,
+            ca_data=access.ca_data,
+            insecure=access.insecure or None,
+            token=access.bearer() or None,
+            certificate_data=access.client_certificate,
+            private_key_data=access.client_key,
+        )
+
+    kopf.on.login(registry=registry, id="login")(login)
+    return registry
+
+
+def _handler(collection: Collection[Any, Any], changed: Callable[[], None]) -> Any:
+    async def handle(event: Any, **_: object) -> None:
+        metrics.UPDATES.inc()
+        if collection.apply(event["type"], event["object"]):
+            changed()
+
+    return handle

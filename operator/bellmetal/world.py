@@ -1,0 +1,201 @@
+"""The cluster as watches and lists have told it, kept as nouns; becomes one Cluster value.
+
+May live here: keeping objects up to date. May not: decisions, writes.
+`Cluster` is the frozen value of a moment; this is where the moments come from.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from bellmetal import kube, resources
+from bellmetal.api import Client
+from bellmetal.cluster import Cluster, Endpoints, Node, Service
+from bellmetal.config import Config, Problem
+from bellmetal.validation import Validated, validate
+
+log = logging.getLogger(__name__)
+
+S = TypeVar("S", bound=resources.Object)
+N = TypeVar("N")
+
+
+@dataclass(frozen=True)
+class Kind(Generic[S]):
+    """A kind of object that we watch; ``{ns}`` in the path is our own namespace."""
+
+    group: str
+    version: str
+    plural: str
+    struct: type[S]
+    namespaced: bool = False  # watched in our own namespace only
+
+    def path(self, namespace: str = "") -> str:
+        """The collection's path."""
+        root = f"/apis/{self.group}/{self.version}" if self.group else f"/api/{self.version}"
+        inside = f"/namespaces/{namespace}" if namespace else ""
+        return f"{root}{inside}/{self.plural}"
+
+
+class Collection(Generic[S, N]):
+    """The objects of one kind, as nouns by key; older news never replaces newer."""
+
+    def __init__(self, kind: Kind[S], convert: Callable[[S], N]) -> None:
+        self.kind, self._convert = kind, convert
+        self.nouns: dict[str, N] = {}
+        self._versions: dict[str, int] = {}
+
+    def apply(self, event: str | None, raw: Mapping[str, Any]) -> bool:
+        """Takes in a watch event as Kopf hands it over; whether a noun changed."""
+        body = msgspec.convert(raw, self.kind.struct)
+        return self.remove(kube.key_of(body)) if event == "DELETED" else self.take(body)
+
+    def take(self, body: S) -> bool:
+        """Takes in one object; whether its noun changed."""
+        key, version = kube.key_of(body), _version(body)
+        if version and version < self._versions.get(key, 0):
+            return False
+        self._versions[key] = version
+        noun = self._convert(body)
+        changed = self.nouns.get(key) != noun
+        self.nouns[key] = noun
+        return changed
+
+    def remove(self, key: str) -> bool:
+        """Forgets one object; whether it was known."""
+        self._versions.pop(key, None)
+        return self.nouns.pop(key, None) is not None
+
+    def take_all(self, bodies: Iterable[S]) -> bool:
+        """Takes in a complete list: what is not in it is gone; whether anything changed."""
+        found = {kube.key_of(body): body for body in bodies}
+        missing = [key for key in self.nouns if key not in found]
+        changes = [self.remove(key) for key in missing]
+        changes += [self.take(body) for body in found.values()]
+        return any(changes)
+
+
+def _version(body: resources.Object) -> int:
+    text = body.metadata.resource_version
+    return int(text) if text.isdecimal() else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A Service as told: its noun, and what is needed to refer to it in an event."""
+
+    service: Service
+    reference: resources.ObjectReference
+
+
+SERVICES = Kind("", "v1", "services", resources.Service)
+ENDPOINT_SLICES = Kind("discovery.k8s.io", "v1", "endpointslices", resources.EndpointSlice)
+NODES = Kind("", "v1", "nodes", resources.Node)
+NAMESPACES = Kind("", "v1", "namespaces", resources.Namespace)
+POOLS = Kind("metallb.io", "v1beta1", "ipaddresspools", resources.IPAddressPool, True)
+L2_ADVERTISEMENTS = Kind(
+    "metallb.io", "v1beta1", "l2advertisements", resources.L2Advertisement, True
+)
+L2_STATUSES = Kind("metallb.io", "v1beta1", "servicel2statuses", resources.ServiceL2Status, True)
+REPORTS = Kind("bellmetal.io", "v1alpha1", "speakerreports", resources.SpeakerReport, True)
+
+
+class World:
+    """All collections of the controller."""
+
+    def __init__(self, lb_class: str, ignore_exclude_label: bool) -> None:
+        self._ignore_exclude_label = ignore_exclude_label
+        self.services: Collection[resources.Service, Told] = Collection(
+            SERVICES, lambda body: _told(body, lb_class)
+        )
+        self.endpoint_slices: Collection[resources.EndpointSlice, tuple[str, Endpoints]] = (
+            Collection(ENDPOINT_SLICES, lambda body: (kube.service_of(body), kube.endpoints(body)))
+        )
+        self.nodes: Collection[resources.Node, Node] = Collection(NODES, kube.node)
+        self.namespaces: Collection[resources.Namespace, Mapping[str, str]] = Collection(
+            NAMESPACES, lambda body: body.metadata.labels or {}
+        )
+        self.pools: Collection[resources.IPAddressPool, Any] = Collection(POOLS, _configuration)
+        self.l2_advertisements: Collection[resources.L2Advertisement, Any] = Collection(
+            L2_ADVERTISEMENTS, _configuration
+        )
+        self.l2_statuses: Collection[resources.ServiceL2Status, resources.ServiceL2Status] = (
+            Collection(L2_STATUSES, lambda body: body)
+        )
+        self.reports: Collection[resources.SpeakerReport, resources.SpeakerReport] = Collection(
+            REPORTS, lambda body: body
+        )
+        self._validated: tuple[Any, Validated] | None = None
+
+    def collections(self) -> tuple[Collection[Any, Any], ...]:
+        """All of them."""
+        return (
+            self.services,
+            self.endpoint_slices,
+            self.nodes,
+            self.namespaces,
+            self.pools,
+            self.l2_advertisements,
+            self.l2_statuses,
+            self.reports,
+        )
+
+    async def load(self, client: Client, namespace: str) -> bool:
+        """Lists everything; whether anything differed from what was known."""
+        changed = False
+        for collection in self.collections():
+            kind = collection.kind
+            path = kind.path(namespace if kind.namespaced else "")
+            bodies, _ = await client.list(kind.struct, path)
+            if collection.take_all(bodies):
+                log.debug("the list of %s brought news", kind.plural)
+                changed = True
+        return changed
+
+    def validated(self) -> Validated:
+        """The configuration, validated anew only when something that it is made of changed."""
+        pools = list(self.pools.nouns.values())
+        advertisements = list(self.l2_advertisements.nouns.values())
+        namespaces = dict(self.namespaces.nouns)
+        source = (pools, advertisements, namespaces)
+        if self._validated is None or self._validated[0] != source:
+            self._validated = source, validate(pools, advertisements, namespaces)
+        return self._validated[1]
+
+    def cluster(self, config: Config) -> Cluster:
+        """The value of this moment."""
+        endpoints: dict[str, Endpoints] = {}
+        for service, found in self.endpoint_slices.nouns.values():
+            before = endpoints.get(service)
+            endpoints[service] = found if before is None else before | found
+        return Cluster(
+            config=config,
+            services={key: told.service for key, told in self.services.nouns.items()},
+            endpoints=endpoints,
+            nodes=dict(self.nodes.nouns),
+            speakers=frozenset(report.metadata.name for report in self.reports.nouns.values()),
+            ignore_exclude_label=self._ignore_exclude_label,
+        )
+
+    def reference(self, problem: Problem) -> resources.ObjectReference | None:
+        """The object that a problem is about."""
+        for collection in (self.pools, self.l2_advertisements):
+            for body in collection.nouns.values():
+                if body.metadata.uid == problem.uid:
+                    return kube.reference("metallb.io/v1beta1", problem.kind, body)
+        return None
+
+
+def _told(body: resources.Service, lb_class: str) -> Told:
+    return Told(kube.service(body, lb_class), kube.reference("v1", "Service", body))
+
+
+def _configuration(body: Any) -> Any:
+    """A configuration object without what changes by itself, so that equal means equal."""
+    meta = msgspec.structs.replace(body.metadata, resource_version="", annotations=None)
+    return msgspec.structs.replace(body, metadata=meta)

@@ -1,0 +1,170 @@
+"""What the controller writes: Service status (one PATCH each), slices, superseded statuses.
+
+May live here: turning decisions into writes, and only those that change something.
+May not: deciding.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from bellmetal import kube, resources
+from bellmetal.allocation import Allocations
+from bellmetal.api import STRATEGIC_MERGE, ApiError, Client
+from bellmetal.cluster import Service
+from bellmetal.events import timestamp
+from bellmetal.intents import Allocation, Refused
+from bellmetal.packing import SliceChanges
+
+log = logging.getLogger(__name__)
+
+IN_FLIGHT = 32  # writes at the same time
+
+
+@dataclass(frozen=True, slots=True)
+class ServicePatch:
+    """One PATCH of a Service's status, and what it says."""
+
+    service: Service
+    body: dict[str, Any]
+    allocation: Allocation | None
+    refused: Refused | None
+
+    @property
+    def gives(self) -> bool:
+        """Whether addresses are shown that were not shown before."""
+        return bool(self.allocation) and self.allocation.addresses != self.service.shown.addresses  # type: ignore[union-attr]
+
+    @property
+    def refuses(self) -> bool:
+        """Whether it tells of a refusal that was not shown before."""
+        return self.refused is not None and self.refused.message != self.service.shown.refusal
+
+
+def service_patches(
+    services: Mapping[str, Service], allocations: Allocations
+) -> list[ServicePatch]:
+    """The PATCHes that make every Service of ours show what was decided."""
+    patches = []
+    for key, service in services.items():
+        if not service.ours:
+            continue
+        allocation, refused = allocations.granted.get(key), allocations.refused.get(key)
+        body: dict[str, Any] = {}
+        _show_addresses(service, allocation, body)
+        _show_refusal(service, refused, body)
+        if body:
+            patches.append(ServicePatch(service, body, allocation, refused))
+    return patches
+
+
+def _show_addresses(service: Service, allocation: Allocation | None, body: dict[str, Any]) -> None:
+    shown = service.shown
+    if allocation is None:
+        if not shown.pool:  # what we did not give is not ours to take away
+            return
+        ingress: list[dict[str, str]] | None = None
+        pool: str | None = None
+    else:
+        if shown.addresses == allocation.addresses and shown.pool == allocation.pool:
+            return
+        ingress = [{"ip": str(a), "ipMode": "VIP"} for a in allocation.addresses]
+        pool = allocation.pool
+    body["metadata"] = {"annotations": {kube.POOL_ANNOTATION: pool}}
+    body["status"] = {"loadBalancer": {"ingress": ingress}}
+
+
+def _show_refusal(service: Service, refused: Refused | None, body: dict[str, Any]) -> None:
+    message = refused.message if refused else ""
+    if message == service.shown.refusal:
+        return
+    if refused is None:
+        condition: dict[str, Any] = {"type": kube.CONDITION, "$patch": "delete"}
+    else:
+        condition = {
+            "type": kube.CONDITION,
+            "status": "False",
+            "reason": refused.reason.value,
+            "message": message,
+            "lastTransitionTime": timestamp(),
+        }
+    body.setdefault("status", {})["conditions"] = [condition]
+
+
+class Writer:
+    """Carries writes out, IN_FLIGHT at a time; one that fails stops no other."""
+
+    def __init__(self, client: Client, namespace: str) -> None:
+        self._client = client
+        self._slots = asyncio.Semaphore(IN_FLIGHT)
+        self._slices = f"/apis/bellmetal.io/v1alpha1/namespaces/{namespace}/announcementslices"
+        self._statuses = f"/apis/metallb.io/v1beta1/namespaces/{namespace}/servicel2statuses"
+        self.slices: dict[str, resources.AnnouncementSlice] = {}
+
+    async def patch_services(
+        self, patches: Iterable[ServicePatch]
+    ) -> tuple[list[tuple[ServicePatch, resources.Service]], list[ApiError]]:
+        """What was written, with the Service as it is then, and what failed."""
+        done: list[tuple[ServicePatch, resources.Service]] = []
+        failed: list[ApiError] = []
+
+        async def one(patch: ServicePatch) -> None:
+            service = patch.service
+            path = f"/api/v1/namespaces/{service.namespace}/services/{service.name}/status"
+            body = patch.body | {"metadata": {"uid": service.uid} | patch.body.get("metadata", {})}
+            try:
+                answer = await self._client.patch(
+                    resources.Service, path, body, kind=STRATEGIC_MERGE
+                )
+                done.append((patch, answer))
+            except ApiError as error:
+                # gone, or another Service by that name (409: the uid differs): news will come
+                if not error.gone and not error.conflict:
+                    failed.append(error)
+
+        await self._all(one(patch) for patch in patches)
+        return done, failed
+
+    async def load_slices(self) -> None:
+        """Reads the slices as they are."""
+        found, _ = await self._client.list(resources.AnnouncementSlice, self._slices)
+        self.slices = {item.metadata.name: item for item in found}
+
+    async def write_slices(self, changes: SliceChanges) -> None:
+        """Node sets first, then announcements, then deletions; raises ApiError."""
+        for sets in [item for item in changes.write if item.spec.node_sets]:
+            await self._write_slice(sets)
+        rest = [item for item in changes.write if not item.spec.node_sets]
+        await self._all(self._write_slice(item) for item in rest)
+        for item in changes.delete:
+            name = item.metadata.name
+            await self._client.delete(f"{self._slices}/{name}")
+            self.slices.pop(name, None)
+
+    async def _write_slice(self, item: resources.AnnouncementSlice) -> None:
+        name = item.metadata.name
+        if item.metadata.resource_version:
+            written = await self._client.replace(
+                resources.AnnouncementSlice, f"{self._slices}/{name}", item
+            )
+        else:
+            written = await self._client.create(resources.AnnouncementSlice, self._slices, item)
+        self.slices[name] = written
+
+    async def delete_l2_status(self, name: str) -> None:
+        """Removes a ServiceL2Status whose node no longer owns the address."""
+        await self._client.delete(f"{self._statuses}/{name}")
+
+    async def _all(self, writes: Iterable[Awaitable[None]]) -> None:
+        async def bounded(write: Awaitable[None]) -> None:
+            async with self._slots:
+                await write
+
+        answers = await asyncio.gather(*map(bounded, writes), return_exceptions=True)
+        for answer in answers:
+            if isinstance(answer, BaseException):
+                raise answer
