@@ -1,0 +1,260 @@
+"""The layer-2 announcer: ownership and responder on one loop, sockets and netlink around them.
+
+The loop that answers ARP is the loop that sends the beacons: what does not beacon, does not answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import logging
+from collections.abc import Iterable
+
+from bellmetal.addresses import IPAddress
+from bellmetal.announcer import Context, Desired, Liveness
+from bellmetal.facts import Facts, Finding, Interface, Owned
+from bellmetal.intents import Announcement
+from bellmetal.pump import Pump
+from bellmetal_layer2 import arp, beacon, filters
+from bellmetal_layer2.interfaces import Watcher
+from bellmetal_layer2.ownership import (
+    Carrier,
+    Effect,
+    Emit,
+    Flush,
+    GossipSays,
+    Heard,
+    Own,
+    Ownership,
+    Reassert,
+    Said,
+    Whisper,
+    Yield,
+)
+from bellmetal_layer2.responder import Arrived, Ignored, Responder, ResponderEffect, Transmit
+from bellmetal_layer2.sockets import PacketSocket
+
+log = logging.getLogger(__name__)
+
+HANDOVER = 1.0  # seconds that a planned end waits for others to take over
+
+
+class Layer2Announcer:
+    """Answers ARP for the addresses that this node owns; see README.md."""
+
+    name = "layer2"
+    protocol = "layer2"
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._ownership = Ownership(context.node, context.boot, context.clock())
+        self._ownership.remember(context.remembered)
+        self._responder = Responder()
+        self._owning = Pump(self._ownership, self._perform, context.clock)
+        self._answering = Pump(self._responder, self._transmit, context.clock)
+        self._interfaces: dict[str, Interface] = {}
+        self._arp: dict[str, PacketSocket] = {}
+        self._beacons: dict[str, PacketSocket] = {}
+        self._wanted: dict[IPAddress, Announcement] = {}
+        self._findings: dict[str, Finding] = {}
+        self._watching: asyncio.Task[None] | None = None
+
+    # --- the announcer's contract ----------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Opens sockets on every usable interface, as they come and go."""
+        self._context.members.subscribe(self._member_changed, self._message)
+        watcher = Watcher(self._interfaces_changed, self._context.exclude)
+        self._watching = asyncio.create_task(watcher.run())
+        self._owning.run([])
+
+    async def apply(self, desired: Desired) -> None:
+        """Takes this node's whole share."""
+        self._wanted = {item.address: item for item in desired.announcements}
+        self._set_filters()
+        now = self._context.clock()
+        self._owning.run(self._ownership.want(desired.announcements, desired.node_sets, now))
+        for address in sorted(self._ownership.answering, key=int):  # interfaces may have changed
+            self._answering.run(self._responder.restrict(address, self._names(address), now))
+        for name in {n for item in desired.node_sets.values() for n in item.nodes}:
+            self._member_changed(name, self._context.members.liveness(name))
+        self._context.changed()
+
+    def status(self) -> Facts:
+        """What this node answers for and claims, its interfaces and findings."""
+        own = self._ownership
+        return Facts(
+            owned={
+                address: Owned(address, own.mine[address], self._names(address))
+                for address in own.answering
+                if address in own.mine
+            },
+            claims=tuple(own.claims()),
+            interfaces=tuple(self._interfaces.values()),
+            findings=tuple(self._findings.values()) + tuple(self._missing_interfaces()),
+            settled=own.settled,
+        )
+
+    async def close(self, gracefully: bool) -> None:
+        """Ends; gracefully: answers until others have taken over, for a second at most."""
+        if gracefully and self._ownership.answering:
+            clock = self._context.clock
+            self._owning.run(self._ownership.leave(clock()))
+            until = clock() + HANDOVER
+            while self._ownership.answering and clock() < until:
+                await asyncio.sleep(0.01)
+        if self._watching is not None:
+            self._watching.cancel()
+        self._owning.stop()
+        self._answering.stop()
+        for socket in (*self._arp.values(), *self._beacons.values()):
+            socket.close()
+
+    # --- what comes in ---------------------------------------------------------------------------
+
+    def _arp_arrived(self, interface: str, frame: bytes) -> None:
+        if self._ownership.stood_still(self._context.clock()):
+            return  # the frame may be old; the next tick flushes the sockets (rule 6)
+        self._answering.receive(Arrived(interface, frame))
+
+    def _beacon_arrived(self, _: str, frame: bytes) -> None:
+        try:
+            self._heard(beacon.unwrap(frame), by_gossip=False)
+        except beacon.DecodeError as error:
+            self._odd_beacon(error)
+
+    def _message(self, data: bytes) -> None:
+        try:
+            self._heard(data, by_gossip=True)
+        except beacon.DecodeError as error:
+            self._odd_beacon(error)
+
+    def _heard(self, payload: bytes, by_gossip: bool) -> None:
+        decoded = beacon.decode(payload, self._context.key)
+        self._owning.receive(Heard(decoded, by_gossip))
+
+    def _odd_beacon(self, error: beacon.DecodeError) -> None:
+        """Not a member's: never obeyed; said once per reason."""
+        code = "foreignBeacon"
+        if code not in self._findings:
+            self._findings[code] = Finding(code, f"a beacon was refused: {error}")
+            log.warning("a beacon was refused: %s", error, extra={"event": code})
+            self._context.changed()
+
+    def _member_changed(self, node: str, liveness: Liveness) -> None:
+        if node != self._context.node:
+            self._owning.receive(GossipSays(node, liveness))
+
+    def _interfaces_changed(self, interfaces: tuple[Interface, ...]) -> None:
+        before, self._interfaces = self._interfaces, {item.name: item for item in interfaces}
+        for name, item in before.items():
+            if self._interfaces.get(name, item).index != item.index or name not in self._interfaces:
+                for socket in (self._arp.pop(name, None), self._beacons.pop(name, None)):
+                    if socket is not None:
+                        socket.close()
+        for name in self._interfaces:
+            if name not in self._arp:
+                self._open(name)
+        present = [item for item in interfaces if item.name in self._arp]
+        log.info("interfaces: %s", ", ".join(item.name for item in present) or "none")
+        self._answering.run(self._responder.interfaces(present, self._context.clock()))
+        self._owning.receive(Carrier(bool(present)))
+        self._context.changed()
+
+    def _open(self, name: str) -> None:
+        """Opens the sockets of an interface; one that fails does not stop the others."""
+        code = f"interface/{name}"
+        try:
+            requests = PacketSocket(name, arp.ETHERTYPE_ARP, self._filter())
+            try:
+                signs = PacketSocket(name, beacon.ETHERTYPE_IPV6, filters.beacons())
+            except OSError:
+                requests.close()
+                raise
+        except OSError as error:
+            message = f"interface {name} cannot be used: {error.strerror}"
+            log.error(message, extra={"event": "interfaceFailed"})
+            self._findings[code] = Finding("interfaceFailed", message)
+            return
+        self._findings.pop(code, None)
+        self._arp[name], self._beacons[name] = requests, signs
+        requests.listen(self._arp_arrived)
+        signs.listen(self._beacon_arrived)
+
+    def _filter(self) -> list[filters.Instruction]:
+        addresses = [item for item in self._wanted if isinstance(item, ipaddress.IPv4Address)]
+        return filters.arp_requests_for(addresses)
+
+    def _set_filters(self) -> None:
+        program = self._filter()
+        for socket in self._arp.values():
+            socket.filter(program)
+
+    # --- what goes out ---------------------------------------------------------------------------
+
+    def _perform(self, effects: list[Effect]) -> None:
+        now = self._context.clock()
+        changed = False
+        for effect in effects:
+            match effect:
+                case Emit(item):
+                    self._emit(item)
+                case Whisper(node, item):
+                    data = beacon.encode(item, self._context.key)
+                    self._context.members.send(node, data)
+                case Own(address):
+                    self._answering.run(self._responder.own(address, self._names(address), now))
+                    changed = True
+                case Yield(address, _):
+                    self._responder.disown(address)
+                    changed = True
+                case Reassert(address, against):
+                    log.warning(
+                        "%s claimed %s too: claiming it again",
+                        against,
+                        address,
+                        extra={"event": "reasserted"},
+                    )
+                    self._answering.run(self._responder.announce(address, now))
+                case Flush(_):
+                    for socket in self._arp.values():
+                        socket.flush()
+                case Said(event, message):
+                    log.info(message, extra={"op": "ownership", "event": event})
+                    changed = True
+        if changed:
+            self._context.changed()
+
+    def _emit(self, item: beacon.Beacon) -> None:
+        payload = beacon.encode(item, self._context.key)
+        for name, socket in self._beacons.items():
+            socket.send(beacon.wrap(payload, self._interfaces[name].mac))
+
+    def _transmit(self, effects: Iterable[ResponderEffect]) -> None:
+        for effect in effects:
+            match effect:
+                case Transmit(interface, frame, address, gratuitous):
+                    socket = self._arp.get(interface)
+                    if socket is None or not socket.send(frame):
+                        continue
+                    if gratuitous:
+                        self._context.count("gratuitous_sent", address)
+                    else:
+                        self._context.count("requests_received", address)
+                        self._context.count("responses_sent", address)
+                case Ignored(reason):
+                    log.debug("no answer: %s", reason.value)
+
+    def _names(self, address: IPAddress) -> frozenset[str]:
+        item = self._wanted.get(address)
+        return item.interfaces if item else frozenset()
+
+    def _missing_interfaces(self) -> list[Finding]:
+        """Owned addresses whose advertisement names only interfaces that are not here."""
+        found = []
+        for address in self._ownership.answering:
+            names = self._names(address)
+            if names and not names & self._interfaces.keys():
+                message = f"none of the interfaces {', '.join(sorted(names))} of {address} is here"
+                found.append(Finding("noInterface", message))
+        return found
