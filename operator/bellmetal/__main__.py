@@ -6,25 +6,45 @@ Imports the program that it starts only when it starts it: a speaker does not pa
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import sys
+from collections.abc import Coroutine
 
 from bellmetal import __version__
 from bellmetal.logs import set_up
-from bellmetal.settings import ControllerSettings, parse
+from bellmetal.settings import ControllerSettings, SettingsError, SpeakerSettings, parse
+
+log = logging.getLogger(__name__)
+
+MENDABLE = (SettingsError, OSError)  # said in a sentence, without a traceback
 
 
 def main() -> int:
-    """Starts a program; its exit status."""
+    """Starts a program; its exit status (2: the command line is wrong, 1: it cannot work)."""
     settings = parse(sys.argv[1:], os.environ, __version__)
     set_up(settings.common.log_level)
+    try:
+        return asyncio.run(_program(settings))
+    except MENDABLE as error:
+        log.error("cannot start: %s", error)
+        return 1
+    except BaseExceptionGroup as group:
+        mendable, rest = group.split(MENDABLE)
+        if mendable is None or rest is not None:
+            raise
+        log.error("ended: %s", "; ".join(str(error) for error in mendable.exceptions))
+        return 1
+
+
+def _program(settings: ControllerSettings | SpeakerSettings) -> Coroutine[None, None, int]:
     if isinstance(settings, ControllerSettings):
-        from bellmetal import controller
+        import bellmetal.controller
 
-        return asyncio.run(controller.main(settings))
-    from bellmetal import speaker
+        return bellmetal.controller.main(settings)
+    import bellmetal.speaker
 
-    return asyncio.run(speaker.main(settings))
+    return bellmetal.speaker.main(settings)
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from typing import Protocol
 from bellmetal.addresses import IPAddress
 from bellmetal.facts import Claim, Facts
 from bellmetal.intents import Announcement, NodeSet
+from bellmetal.settings import SettingsError
 
 GROUP = "bellmetal.announcers"
 
@@ -110,7 +111,7 @@ class Announcer(Protocol):
         ...
 
 
-class UnknownAnnouncerError(Exception):
+class UnknownAnnouncerError(SettingsError):
     """An entry point of the group that cannot be loaded, by name."""
 
 

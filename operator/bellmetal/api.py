@@ -22,6 +22,7 @@ import aiohttp
 import msgspec
 
 from bellmetal import resources
+from bellmetal.settings import SettingsError
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +60,7 @@ class ApiError(Exception):
         return self.code == 410
 
 
-class KubeconfigError(Exception):
+class KubeconfigError(SettingsError):
     """A kubeconfig that cannot be used, with its path and what is missing."""
 
 

@@ -12,7 +12,7 @@ import logging
 import platform
 import secrets
 import signal
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import replace
 
 from bellmetal import kube, metrics, resources
@@ -21,6 +21,7 @@ from bellmetal.allocation import Allocations, allocate, settle
 from bellmetal.api import Access, ApiError, Client, find_access
 from bellmetal.cluster import Cluster
 from bellmetal.events import Events, timestamp
+from bellmetal.facts import Claim
 from bellmetal.health import Endpoints
 from bellmetal.intents import Intents, read_slices
 from bellmetal.leadership import Leadership
@@ -108,7 +109,7 @@ class Controller:
             raise
         now = asyncio.get_running_loop().time()
         self.notices.withheld(intents.withheld, now, self._poke_later)
-        await self._tidy_statuses(intents, standing)
+        await self._tidy_statuses(intents, standing, claims)
 
     async def _raise_terms(self, intents: Intents) -> None:
         """Terms live in the ledger: a slice never says one that the ledger does not know."""
@@ -127,15 +128,19 @@ class Controller:
         await self.ledger.write(raised)
 
     async def _tidy_statuses(
-        self, intents: Intents, standing: Mapping[IPAddress, Standing]
+        self, intents: Intents, standing: Mapping[IPAddress, Standing], claims: Iterable[Claim]
     ) -> None:
         """Removes what dead nodes left: statuses of nodes that own nothing of the Service."""
+        claimants: dict[IPAddress, set[str]] = {}
+        for claim in claims:
+            claimants.setdefault(claim.address, set()).add(claim.node)
         owners: dict[str, set[str]] = {}
         for announcement in intents.announcements:
             present = standing.get(announcement.address)
             for service in announcement.services:
                 names = owners.setdefault(service.key, set())
                 names |= {announcement.owner} | ({present.owner} if present else set())
+                names |= claimants.get(announcement.address, set())
         statuses = list(self.world.l2_statuses.nouns.values())
         alive = {f"{s.status.service_namespace}/{s.status.service_name}": 0 for s in statuses}
         for body in statuses:

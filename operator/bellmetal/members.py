@@ -12,12 +12,13 @@ import contextlib
 import hashlib
 import hmac
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
 
 import kinship
 
 from bellmetal.announcer import Liveness
+from bellmetal.settings import SettingsError
 
 log = logging.getLogger(__name__)
 
@@ -33,8 +34,8 @@ STATES = {
 }
 
 
-class SecretError(Exception):
-    """The shared secret cannot be used; names the file."""
+class MembersError(SettingsError):
+    """Gossip cannot begin: the shared secret or the address cannot be used."""
 
 
 def read_secret(directory: Path | None) -> bytes:
@@ -45,9 +46,9 @@ def read_secret(directory: Path | None) -> bytes:
     try:
         secret = path.read_bytes().strip()
     except OSError as error:
-        raise SecretError(f"the shared secret {path}: {error.strerror}") from error
+        raise MembersError(f"the shared secret {path}: {error.strerror}") from error
     if not secret:
-        raise SecretError(f"the shared secret {path} is empty")
+        raise MembersError(f"the shared secret {path} is empty")
     return secret
 
 
@@ -63,9 +64,20 @@ class Gossip:
         self.node, self._port = node, port
         host = f"[{address}]" if ":" in address else address
         key = derive(secret, "gossip")
-        config = kinship.Config.lan(
-            name=node,
-            bind=f"{host}:{port}",
+        try:
+            config = self._config(f"{host}:{port}", key)
+        except kinship.ConfigError as error:
+            raise MembersError(f"gossip on {host}:{port}: {error}") from error
+        self._cluster = kinship.Cluster(config)
+        self._on_change: list[Callable[[str, Liveness], None]] = []
+        self._channels: dict[int, Callable[[bytes], None]] = {}
+        self._seeds: dict[str, str] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def _config(self, bind: str, key: bytes) -> kinship.Config:
+        return kinship.Config.lan(
+            name=self.node,
+            bind=bind,
             cluster=CLUSTER,
             keys=[base64.b64encode(key).decode()] if key else [],
             insecure_plaintext=not key,
@@ -79,15 +91,13 @@ class Gossip:
             rejoin_interval=5.0,
             runtime_threads=1,
         )
-        self._cluster = kinship.Cluster(config)
-        self._on_change: list[Callable[[str, Liveness], None]] = []
-        self._channels: dict[int, Callable[[bytes], None]] = {}
-        self._seeds: dict[str, str] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Gossip:
         kinship.log_to_python()
-        await self._cluster.start()
+        try:
+            await self._cluster.start()
+        except (kinship.KinshipError, OSError) as error:
+            raise MembersError(f"gossip: {error}") from error
         self._start(self._listen())
         self._start(self._reach())
         return self
@@ -122,7 +132,7 @@ class Gossip:
         except (kinship.KinshipError, ValueError) as error:
             log.debug("no message to %s: %s", node, error)
 
-    def _start(self, coroutine) -> None:  # type: ignore[no-untyped-def]
+    def _start(self, coroutine: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(coroutine)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

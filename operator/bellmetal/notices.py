@@ -29,6 +29,7 @@ class Notices:
         self._problems: frozenset[Problem] = frozenset()
         self._withheld: dict[str, tuple[Withheld, float]] = {}
         self._withheld_told: dict[str, Withheld] = {}
+        self._first_pass = True
         self._orphaned: frozenset[str] = frozenset()
 
     def problems(self, problems: Iterable[Problem]) -> None:
@@ -88,8 +89,15 @@ class Notices:
     def withheld(
         self, withheld: Iterable[Withheld], now: float, later: Callable[[float], None]
     ) -> None:
-        """Addresses that are not announced; said when it lasts. ``later(seconds)`` calls again."""
+        """Addresses that are not announced; said when it lasts. ``later(seconds)`` calls again.
+
+        What is withheld when this process begins was said by the one before: not said again.
+        """
         current = {item.service: item for item in withheld}
+        if self._first_pass:
+            self._first_pass = False
+            self._withheld = {key: (item, now) for key, item in current.items()}
+            self._withheld_told = dict(current)
         for key in [key for key in self._withheld if key not in current]:
             del self._withheld[key]
             if self._withheld_told.pop(key, None):

@@ -15,6 +15,13 @@ NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 EXCLUDE_FILE = Path("/etc/metallb/excludel2.yaml")
 
 
+class SettingsError(Exception):
+    """What a person can mend before the program can work: a file, an address, a plugin.
+
+    The sentence names it; no traceback is needed to understand it.
+    """
+
+
 @dataclass(frozen=True, slots=True)
 class Common:
     """What both programs take. Ports: 0 switches the endpoint off."""

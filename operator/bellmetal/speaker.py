@@ -29,7 +29,7 @@ from bellmetal.intents import SliceContents, read_slices
 from bellmetal.members import Alone, Gossip, derive, read_secret
 from bellmetal.reconciler import Reconciler
 from bellmetal.reports import Identity, Reports, reported_claims
-from bellmetal.settings import SpeakerSettings
+from bellmetal.settings import SettingsError, SpeakerSettings
 from bellmetal.statefile import StateFile
 
 log = logging.getLogger(__name__)
@@ -39,10 +39,6 @@ FILE_AFTER = 2.0  # seconds without the API, after which the file is used
 REPORT_EVERY = 1.0  # seconds between two reports
 RETRY = 0.5  # seconds between two tries to watch
 DRAIN = 1.0
-
-
-class ExcludeFileError(Exception):
-    """The list of excluded interfaces cannot be used; names the file."""
 
 
 class Speaker:
@@ -241,13 +237,13 @@ class _Counts:
 
 
 def read_exclude_file(path: Path) -> re.Pattern[str] | None:
-    """Interfaces to leave alone (MetalLB's excludel2.yaml); raises ExcludeFileError."""
+    """Interfaces to leave alone (MetalLB's excludel2.yaml); raises SettingsError."""
     try:
         text = path.read_text()
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise ExcludeFileError(f"{path}: {error.strerror}") from error
+        raise SettingsError(f"{path}: {error.strerror}") from error
     import yaml  # only where there is such a file
 
     try:
@@ -257,9 +253,9 @@ def read_exclude_file(path: Path) -> re.Pattern[str] | None:
             re.compile(pattern)
     except (yaml.YAMLError, KeyError, TypeError) as error:
         message = "wants a list announcedInterfacesToExclude of regular expressions"
-        raise ExcludeFileError(f"{path}: {message}") from error
+        raise SettingsError(f"{path}: {message}") from error
     except re.error as error:
-        raise ExcludeFileError(f'{path}: "{error.pattern!s}": {error.msg}') from error
+        raise SettingsError(f'{path}: "{error.pattern!s}": {error.msg}') from error
     return re.compile("|".join(f"({item})" for item in patterns)) if patterns else None
 
 
