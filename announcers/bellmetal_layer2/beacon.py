@@ -23,11 +23,10 @@ tag           16      HMAC-SHA256 of all the above with the members' key, trunca
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import ipaddress
 import struct
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from bellmetal.addresses import IPAddress
@@ -79,20 +78,6 @@ class Beacon:
     reset: bool = False
     ask: str = ""
     claims: tuple[ClaimNews, ...] = ()
-
-
-def digest_of(claims: Mapping[IPAddress, ClaimOrder]) -> int:
-    """A digest of claims that does not depend on their order, 64 bits."""
-    total = 0
-    for address, order in claims.items():
-        total ^= claim_digest(address, order)
-    return total
-
-
-def claim_digest(address: IPAddress, order: ClaimOrder) -> int:
-    """What one claim adds (by exclusive or) to the digest."""
-    data = address.packed + _CLAIM_TAIL.pack(order.term, order.epoch, order.firm)
-    return int.from_bytes(hashlib.blake2b(data, digest_size=8).digest(), "big")
 
 
 def encode(beacon: Beacon, key: bytes) -> bytes:

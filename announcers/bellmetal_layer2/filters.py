@@ -11,8 +11,6 @@ import ipaddress
 from collections.abc import Iterable
 from typing import TypeAlias
 
-import netaddr
-
 from bellmetal_layer2.beacon import PORT
 
 Instruction: TypeAlias = tuple[int, int, int, int]
@@ -59,8 +57,7 @@ def beacons() -> list[Instruction]:
 
 def cover(addresses: Iterable[ipaddress.IPv4Address], most: int) -> list[ipaddress.IPv4Network]:
     """At most ``most`` prefixes that contain all addresses, as narrow as that allows."""
-    exact = netaddr.cidr_merge([netaddr.IPAddress(int(item), 4) for item in addresses])
-    prefixes = [ipaddress.IPv4Network((item.first, item.prefixlen)) for item in exact]
+    prefixes = list(ipaddress.collapse_addresses(ipaddress.IPv4Network(a) for a in addresses))
     length = 31
     while len(prefixes) > most:
         wider = {p.supernet(new_prefix=length) if p.prefixlen > length else p for p in prefixes}

@@ -1,4 +1,4 @@
-"""What is known of the other nodes: when they were heard, what gossip says, what they claim."""
+"""One other node: when it was heard, what gossip says of it, what it claims, whether it lives."""
 
 from __future__ import annotations
 
@@ -8,16 +8,18 @@ from dataclasses import dataclass, field
 from bellmetal.addresses import IPAddress
 from bellmetal.announcer import Liveness
 from bellmetal.facts import ClaimOrder
-from bellmetal_layer2.beacon import Beacon, claim_digest
+from bellmetal_layer2.beacon import Beacon
+from bellmetal_layer2.claims import ClaimSet
 
 MISSED = 3  # beacons that may be missing
 GRACE = 0.05  # seconds that one may be late
+SHORTEST = 0.02  # seconds between beacons, below which none is believed
 PATIENCE = 5.0  # seconds after a start before a node that was never seen counts as dead
 GOSSIPLESS = 2.0  # seconds of silence that are death where gossip knows nothing of the node
 
 
 class Life(enum.Enum):
-    """How a node is judged (design, rule 2)."""
+    """How a node is judged (rule 2)."""
 
     ALIVE = "alive"
     SILENT = "silent"  # alive by gossip, not heard on this LAN: split, or its loop hangs
@@ -27,7 +29,7 @@ class Life(enum.Enum):
 
 @dataclass(slots=True)
 class Peer:
-    """One other node. ``claims`` are those that it told; ``digest`` is of exactly these."""
+    """One other node, as its beacons and gossip show it."""
 
     name: str
     boot: int = 0
@@ -38,58 +40,69 @@ class Peer:
     settled: bool = False
     left: bool = False
     gossip: Liveness = Liveness.UNKNOWN
-    claims: dict[IPAddress, ClaimOrder] = field(default_factory=dict)
-    digest: int = 0
-    told_digest: int = 0
+    told: ClaimSet = field(default_factory=ClaimSet)
+    digest: int = 0  # of all its claims, as it says
     asked_at: float = float("-inf")
     life: Life = Life.UNSEEN
+    # A dump of all its claims while its parts come in. What was told before holds until it is
+    # whole: else every dump would, for a moment, look like a release of thousands of addresses.
+    _dump: ClaimSet | None = None
+
+    @property
+    def claims(self) -> dict[IPAddress, ClaimOrder]:
+        """What it claims, as far as it was told here."""
+        return self.told.orders
 
     @property
     def known(self) -> bool:
         """Whether all its claims are known here."""
-        return self.digest == self.told_digest
+        return self.told.digest == self.digest
 
-    @property
-    def leaving_or_dead(self) -> bool:
-        """Whether what it claims is about to end by itself."""
-        return self.left or self.life is Life.DEAD
+    # --- hearing it ------------------------------------------------------------------------------
 
     def fresh(self, beacon: Beacon) -> bool:
         """Whether a beacon is newer than all before; an old or repeated one is not."""
         return (beacon.boot, beacon.counter) > (self.boot, self.counter)
 
-    def hear(self, beacon: Beacon, now: float, by_gossip: bool) -> None:
-        """Takes in a fresh beacon."""
-        if beacon.boot != self.boot:
-            self.forget()
-        self.boot, self.counter = beacon.boot, beacon.counter
-        self.told_at = now
+    def hear(self, beacon: Beacon, now: float, by_gossip: bool) -> set[IPAddress]:
+        """Takes in a fresh beacon; the addresses on which its word may have changed."""
+        touched = {news.address for news in beacon.claims}
+        flags = (beacon.boot, beacon.settled, beacon.leaving)
+        if flags != (self.boot, self.settled, self.left):
+            touched |= self.claims.keys()
+        if beacon.boot != self.boot:  # another process: it knows nothing of those claims
+            self.told, self._dump = ClaimSet(), None
+        self.boot, self.counter, self.told_at = beacon.boot, beacon.counter, now
         if not by_gossip:
             self.heard_at = now
-            self.silence_after = MISSED * max(beacon.interval, 0.02) + GRACE
+            self.silence_after = MISSED * max(beacon.interval, SHORTEST) + GRACE
         self.settled, self.left = beacon.settled, beacon.leaving
-        self._learn(beacon)
+        return touched | self._learn(beacon)
 
-    def _learn(self, beacon: Beacon) -> None:
+    def _learn(self, beacon: Beacon) -> set[IPAddress]:
         if beacon.reset:
-            self.forget()
+            self._dump = ClaimSet()
+        self.digest = beacon.digest
         for news in beacon.claims:
-            before = self.claims.pop(news.address, None)
-            if before is not None:
-                self.digest ^= claim_digest(news.address, before)
-            if news.order is not None:
-                self.claims[news.address] = news.order
-                self.digest ^= claim_digest(news.address, news.order)
-        self.told_digest = beacon.digest
+            self.told.put(news.address, news.order)
+            if self._dump is not None:
+                self._dump.put(news.address, news.order)
+        if self._dump is None or self._dump.digest != beacon.digest:
+            return set()
+        before, self.told, self._dump = self.told, self._dump, None
+        return before.orders.keys() - self.claims.keys()
 
-    def forget(self) -> None:
-        """None of its claims is known."""
-        self.claims.clear()
-        self.digest = 0
+    def excuse(self, now: float) -> None:
+        """It was we who did not listen: its silence counts from now."""
+        if self.life is Life.ALIVE and self.heard_at is not None:
+            self.heard_at = max(self.heard_at, now - GRACE)
 
-    def due(self) -> float | None:
+    # --- judging it ------------------------------------------------------------------------------
+
+    @property
+    def silent_at(self) -> float:
         """When it will have been silent for too long."""
-        return None if self.heard_at is None else self.heard_at + self.silence_after
+        return float("inf") if self.heard_at is None else self.heard_at + self.silence_after
 
     def judge(self, now: float, started: float, others_heard: bool) -> Life:
         """Whether it lives; ``started`` is when this node began to listen."""
@@ -97,12 +110,11 @@ class Peer:
             return Life.DEAD
         if self.heard_at is None:
             return self._judge_unheard(now - started, others_heard)
-        silent_for = now - self.heard_at
-        if silent_for <= self.silence_after:
+        if now < self.silent_at:
             return Life.ALIVE
         if self.gossip in (Liveness.DEAD, Liveness.LEFT):
             return Life.DEAD
-        if self.gossip is Liveness.UNKNOWN and silent_for > GOSSIPLESS:
+        if self.gossip is Liveness.UNKNOWN and now - self.heard_at > GOSSIPLESS:
             return Life.DEAD
         return Life.SILENT
 

@@ -14,11 +14,12 @@ import secrets
 import signal
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import replace
+from typing import Any
 
 from bellmetal import kube, metrics, resources
 from bellmetal.addresses import IPAddress
 from bellmetal.allocation import Allocations, allocate, settle
-from bellmetal.api import Access, ApiError, Client, find_access
+from bellmetal.api import ApiError, Client, find_access
 from bellmetal.cluster import Cluster
 from bellmetal.events import Events, timestamp
 from bellmetal.facts import Claim
@@ -164,26 +165,38 @@ class Controller:
     async def run(self, stop: asyncio.Event) -> bool:
         """Until ``stop`` or until leadership is lost; False if it was lost."""
         watching = asyncio.Event()
-        access = find_access()
-        async with asyncio.TaskGroup() as group:
-            tasks = [
-                group.create_task(self._watch(access, watching)),
-                group.create_task(self.events.run()),
-            ]
-            leading = group.create_task(self._lead(watching))
-            stopping = group.create_task(stop.wait())
-            await asyncio.wait([leading, stopping, tasks[0]], return_when=asyncio.FIRST_COMPLETED)
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(DRAIN):
-                    await self.events.drain()
-            lost = leading.done() and not leading.cancelled()
-            for task in (*tasks, leading, stopping):
-                task.cancel()
+        writing = asyncio.create_task(self.events.run())
+        leading = asyncio.create_task(self._lead(watching))
+        # Kopf, when it ends, cancels every task that is younger than itself: it comes last.
+        kopf = asyncio.create_task(
+            watch(self.world, find_access(), self.namespace, self.reconciler.poke, watching)
+        )
+        ready = asyncio.create_task(self._take_signals(watching, stop))
+        stopping = asyncio.create_task(stop.wait())
+        await asyncio.wait([leading, kopf, stopping], return_when=asyncio.FIRST_COMPLETED)
+        ended_well = stop.is_set() or (kopf.done() and not leading.done())
+        await self._end(leading, ready, stopping)
         await self.leadership.release()
-        return not lost
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(DRAIN):
+                await self.events.drain()
+        await self._end(writing, kopf)
+        return ended_well
 
-    async def _watch(self, access: Access, watching: asyncio.Event) -> None:
-        await watch(self.world, access, self.namespace, self.reconciler.poke, watching)
+    async def _end(self, *tasks: asyncio.Task[Any]) -> None:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks, timeout=DRAIN)
+        for task in tasks:
+            if task.done() and not task.cancelled() and (error := task.exception()):
+                log.error("a task ended: %s", error, exc_info=error)
+
+    async def _take_signals(self, watching: asyncio.Event, stop: asyncio.Event) -> None:
+        """Kopf installs signal handlers of its own when it starts: ours follow."""
+        await watching.wait()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop.set)
 
     async def _lead(self, watching: asyncio.Event) -> None:
         """Loads the world (a warm standby has it), waits to lead, leads until that is lost."""
@@ -265,14 +278,6 @@ async def main(settings: ControllerSettings) -> int:
         endpoints = Endpoints(lambda: controller.loaded)
         await endpoints.start(common.health_probe_port, common.port, "0.0.0.0")
         try:
-            running = asyncio.create_task(controller.run(stop))
-            _on_signals(stop)
-            return 0 if await running or stop.is_set() else 1
+            return 0 if await controller.run(stop) else 1
         finally:
             await endpoints.stop()
-
-
-def _on_signals(stop: asyncio.Event) -> None:
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)

@@ -63,6 +63,7 @@ def _settings() -> kopf.OperatorSettings:
     settings.watching.reconnect_backoff = 0.5
     settings.watching.chunk_size = 500
     settings.queueing.idle_timeout = 1.0  # a worker per changing object is not worth keeping
+    settings.queueing.exit_timeout = 0.2  # handlers only take in news: nothing is lost
     return settings
 
 

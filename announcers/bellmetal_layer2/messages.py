@@ -1,0 +1,96 @@
+"""What ownership is told, and what it wants done: frozen values, no behaviour."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bellmetal.addresses import IPAddress
+from bellmetal.announcer import Liveness
+from bellmetal_layer2.beacon import Beacon
+
+# --- effects -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Emit:
+    """Send a beacon on every interface."""
+
+    beacon: Beacon
+
+
+@dataclass(frozen=True, slots=True)
+class Whisper:
+    """Send a beacon to one node by gossip: it does not hear us on the LAN."""
+
+    node: str
+    beacon: Beacon
+
+
+@dataclass(frozen=True, slots=True)
+class Own:
+    """Answer for an address from now on."""
+
+    address: IPAddress
+
+
+@dataclass(frozen=True, slots=True)
+class Yield:
+    """Answer for an address no more."""
+
+    address: IPAddress
+    to: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reassert:
+    """Tell the LAN again that an address is here: somebody else has just answered for it."""
+
+    address: IPAddress
+    against: str
+
+
+@dataclass(frozen=True, slots=True)
+class Flush:
+    """Throw away what the sockets have queued: it is too old to be answered or believed."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """Something for the log, once per change of mind."""
+
+    event: str
+    message: str
+
+
+Effect = Emit | Whisper | Own | Yield | Reassert | Flush | Said
+
+
+# --- messages ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A beacon; ``by_gossip`` if it did not come over the LAN."""
+
+    beacon: Beacon
+    by_gossip: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class GossipSays:
+    """Gossip changed its mind about a node."""
+
+    node: str
+    liveness: Liveness
+
+
+@dataclass(frozen=True, slots=True)
+class Carrier:
+    """Whether any interface can be used now."""
+
+    present: bool
+
+
+Message = Heard | GossipSays | Carrier

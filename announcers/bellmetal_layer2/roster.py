@@ -1,0 +1,93 @@
+"""All other nodes together: who lives, who claims an address, whether most of a set live."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from bellmetal.addresses import IPAddress
+from bellmetal.announcer import Liveness
+from bellmetal.facts import ClaimOrder
+from bellmetal_layer2.beacon import Beacon
+from bellmetal_layer2.peers import Life, Peer
+
+
+class Roster:
+    """The peers of node ``me``, which began to listen at ``now``."""
+
+    def __init__(self, me: str, now: float) -> None:
+        self.me, self._started = me, now
+        self.peers: dict[str, Peer] = {}
+        self._heard_any = False
+        self._claimants: dict[IPAddress, set[str]] = {}  # who has told of a claim
+        self._majorities: dict[tuple[str, ...], bool] = {}
+
+    def peer(self, name: str) -> Peer:
+        """What is known of a node; nothing yet, if it is new."""
+        if name not in self.peers:
+            self.peers[name] = Peer(name)
+        return self.peers[name]
+
+    def hear(self, peer: Peer, beacon: Beacon, now: float, by_gossip: bool) -> set[IPAddress]:
+        """Takes in a fresh beacon; the addresses on which its word may have changed."""
+        touched = peer.hear(beacon, now, by_gossip)
+        self._heard_any = self._heard_any or not by_gossip
+        for address in touched:
+            if address in peer.claims:
+                self._claimants.setdefault(address, set()).add(peer.name)
+            elif address in self._claimants:
+                self._claimants[address].discard(peer.name)
+                if not self._claimants[address]:
+                    del self._claimants[address]
+        return touched
+
+    def claims_on(self, address: IPAddress) -> Iterable[tuple[Peer, ClaimOrder]]:
+        """Who claims an address, living or not."""
+        for name in self._claimants.get(address, ()):
+            peer = self.peers[name]
+            yield peer, peer.claims[address]
+
+    # --- who lives -------------------------------------------------------------------------------
+
+    def judge(self, peer: Peer, now: float) -> bool:
+        """Judges whether a node lives; True if that has changed."""
+        life = peer.judge(now, self._started, self._heard_any)
+        changed = life is not peer.life
+        if changed:
+            peer.life = life
+            self._majorities.clear()
+        return changed
+
+    def life(self, name: str, now: float) -> Life:
+        """Whether a node lives, as it was judged last."""
+        if name == self.me:
+            return Life.ALIVE
+        peer = self.peer(name)
+        if peer.life is Life.UNSEEN:
+            self.judge(peer, now)
+        return peer.life
+
+    def most_live(self, nodes: tuple[str, ...], now: float) -> bool:
+        """Whether more than half of the nodes live."""
+        if nodes not in self._majorities:  # asked for every address of a dead node
+            alive = sum(self.life(name, now) is Life.ALIVE for name in nodes)
+            self._majorities[nodes] = alive * 2 > len(nodes)
+        return self._majorities[nodes]
+
+    @property
+    def alive(self) -> list[Peer]:
+        """Those that live."""
+        return [peer for peer in self.peers.values() if peer.life is Life.ALIVE]
+
+    @property
+    def deaf(self) -> list[str]:
+        """Those that live by gossip and were never heard: they do not hear us either."""
+        return [
+            peer.name
+            for peer in self.peers.values()
+            if peer.heard_at is None and peer.gossip is Liveness.ALIVE
+        ]
+
+    @property
+    def next_silence(self) -> float:
+        """When the next of the living will have been silent for too long."""
+        return min((peer.silent_at for peer in self.alive), default=float("inf"))
