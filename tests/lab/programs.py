@@ -1,0 +1,208 @@
+"""Bellmetal on the bare floor: controller and speakers as plain processes, with the chart's rights.
+
+Every program gets a token of the chart's ServiceAccount, a speaker's bound to its node, so that
+nothing here may do more than an installed chart allows.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from lab.bare import Bare
+from lab.processes import Process
+from lab.waiting import until
+
+NAMESPACE = "metallb-system"
+BELLMETAL = [sys.executable, "-m", "bellmetal"]
+WEB_PORT = 8080
+
+WEB = """
+import asyncio, sys
+async def answer(reader, writer):
+    peer = writer.get_extra_info("peername")[0]
+    await reader.readline()
+    body = f"{sys.argv[2]} saw {peer}\\n"
+    writer.write(f"HTTP/1.0 200 OK\\r\\nContent-Length: {len(body)}\\r\\n\\r\\n{body}".encode())
+    await writer.drain()
+    writer.close()
+async def main():
+    server = await asyncio.start_server(answer, sys.argv[1], int(sys.argv[3]))
+    await server.serve_forever()
+asyncio.run(main())
+"""
+
+
+class Programs:
+    """Starts our programs in a bare lab, and asks the API server what they did."""
+
+    def __init__(self, lab: Bare, values: Mapping[str, Any] | None = None) -> None:
+        self.lab = lab
+        self._accounts: dict[str, Path] = {}
+        self.objects = lab.install_chart_objects(values)
+        self._secret = lab.kubeconfig().parent / "memberlist"
+        self._secret.mkdir(exist_ok=True)
+        (self._secret / "secretkey").write_text("the key of a test, not of anybody's cluster")
+
+    # --- our programs -----------------------------------------------------------------------------
+
+    def controller(self, name: str = "controller-1", *flags: str) -> Process:
+        """Starts a controller under a name that it also leads by."""
+        kubeconfig = self.lab.service_account_kubeconfig(NAMESPACE, "bellmetal-controller")
+        environment = {"KUBECONFIG": str(kubeconfig), "METALLB_POD_NAME": name}
+        ports = ["--port=0", "--health-probe-port=0"]
+        argv = [*BELLMETAL, "controller", f"--namespace={NAMESPACE}", *ports, *flags]
+        return self.lab.control_plane_host.spawn(argv, env=environment, log=name)
+
+    def speaker(self, node: str, *flags: str) -> Process:
+        """Starts the speaker of a node; its state is on the node's disk."""
+        host = self.lab.node(node)
+        if node not in self._accounts:  # kept, so that a speaker can be started without the API
+            self._accounts[node] = self.lab.service_account_kubeconfig(
+                NAMESPACE, "bellmetal-speaker", node=node
+            )
+        environment = {
+            "KUBECONFIG": str(self._accounts[node]),
+            "METALLB_NODE_NAME": node,
+            "METALLB_NAMESPACE": NAMESPACE,
+            "METALLB_ML_BIND_ADDR": host.address,
+            "METALLB_ML_SECRET_KEY_PATH": str(self._secret),
+        }
+        state = f"--state-dir={host.dir / 'state'}"
+        return host.spawn([*BELLMETAL, "speaker", state, *flags], env=environment, log="speaker")
+
+    def start(self) -> dict[str, Process]:
+        """A controller and a speaker on every node, at work."""
+        running = {"controller-1": self.controller()}
+        running |= {node: self.speaker(node) for node in self.lab.node_names}
+        self.wait_leading("controller-1")
+        for node in self.lab.node_names:
+            until(partial(_settled, running[node]), f"{node} has settled")
+        return running
+
+    def wait_leading(self, name: str) -> None:
+        """Until that controller leads."""
+        until(lambda: self.leader() == name, f"{name} leads")
+
+    def leader(self) -> str:
+        """Who holds the Lease."""
+        return self._jsonpath("lease/bellmetal-controller", "{.spec.holderIdentity}")
+
+    # --- what users apply -------------------------------------------------------------------------
+
+    def pool(self, name: str, *addresses: str, **spec: Any) -> None:
+        """Applies an IPAddressPool."""
+        self._apply("IPAddressPool", name, {"addresses": list(addresses), **spec})
+
+    def advertise(self, name: str = "everywhere", **spec: Any) -> None:
+        """Applies an L2Advertisement."""
+        self._apply("L2Advertisement", name, spec)
+
+    def _apply(self, kind: str, name: str, spec: Mapping[str, Any]) -> None:
+        metadata = {"name": name, "namespace": NAMESPACE}
+        body = {"apiVersion": "metallb.io/v1beta1", "kind": kind, "metadata": metadata}
+        self.lab.apply(body | {"spec": spec})
+
+    def service(
+        self,
+        name: str,
+        nodes: Iterable[str] = (),
+        annotations: Mapping[str, str] | None = None,
+        **spec: Any,
+    ) -> None:
+        """Applies a Service of type LoadBalancer whose endpoints are on the given nodes."""
+        port = {"port": 80, "targetPort": WEB_PORT}
+        metadata = {"name": name, "namespace": "default", "annotations": dict(annotations or {})}
+        body = {"apiVersion": "v1", "kind": "Service", "metadata": metadata}
+        self.lab.apply(body | {"spec": {"type": "LoadBalancer", "ports": [port], **spec}})
+        if nodes:
+            self.endpoints(name, nodes)
+
+    def endpoints(self, service: str, nodes: Iterable[str]) -> None:
+        """Says that these nodes serve a Service (`web` starts what serves there)."""
+        self.lab.apply(
+            {
+                "apiVersion": "discovery.k8s.io/v1",
+                "kind": "EndpointSlice",
+                "metadata": {
+                    "name": f"{service}-1",
+                    "namespace": "default",
+                    "labels": {"kubernetes.io/service-name": service},
+                },
+                "addressType": "IPv4",
+                "ports": [{"port": WEB_PORT, "name": ""}],
+                "endpoints": [
+                    {
+                        "addresses": [self.lab.pod_address(node, 5)],
+                        "nodeName": node,
+                        "conditions": {"ready": True},
+                    }
+                    for node in nodes
+                ],
+            }
+        )
+
+    def web(self, node: str) -> Process:
+        """A web server in the place of a pod; it says its node and whom it saw."""
+        script = [sys.executable, "-c", WEB, self.lab.pod_address(node, 5), node, str(WEB_PORT)]
+        return self.lab.node(node).spawn(script, log="web")
+
+    # --- what users see ---------------------------------------------------------------------------
+
+    def shown(self, service: str) -> list[str]:
+        """The addresses in a Service's status."""
+        path = "{.status.loadBalancer.ingress[*].ip}"
+        return self._jsonpath(f"service/{service}", path, namespace="default").split()
+
+    def address(self, service: str) -> str:
+        """The address of a Service, once it has one."""
+        until(lambda: self.shown(service), f"{service} has an address")
+        return self.shown(service)[0]
+
+    def owner(self, service: str) -> str:
+        """The node that ServiceL2Status names, once there is exactly one."""
+        until(lambda: len(self._owners(service)) == 1, f"{service} has one owner")
+        return self._owners(service)[0]
+
+    def _owners(self, service: str) -> list[str]:
+        body = json.loads(
+            self.lab.kubectl("get", "servicel2statuses", "-n", NAMESPACE, "-o", "json").stdout
+        )
+        statuses = [item.get("status", {}) for item in body["items"]]
+        return [item["node"] for item in statuses if item.get("serviceName") == service]
+
+    def events(self, kind: str, name: str, namespace: str = "default") -> list[tuple[str, str]]:
+        """Reason and message of every event about an object, oldest first."""
+        selector = f"involvedObject.kind={kind},involvedObject.name={name}"
+        flags = ["-n", namespace, f"--field-selector={selector}", "-o", "json"]
+        items = json.loads(self.lab.kubectl("get", "events", *flags).stdout)["items"]
+        items.sort(key=lambda item: (item["lastTimestamp"], item["metadata"]["resourceVersion"]))
+        return [(item["reason"], item["message"]) for item in items]
+
+    def wait_event(
+        self, kind: str, name: str, reason: str, namespace: str = "default", count: int = 1
+    ) -> str:
+        """The message of the latest event of that reason, once there are so many."""
+
+        def messages() -> list[str]:
+            return [m for r, m in self.events(kind, name, namespace) if r == reason]
+
+        until(lambda: len(messages()) >= count, f"{kind}/{name} has an event {reason}")
+        return messages()[-1]
+
+    def condition(self, service: str) -> str:
+        """The message of our condition on a Service; empty if there is none."""
+        path = '{.status.conditions[?(@.type=="bellmetal.io/AddressAllocated")].message}'
+        return self._jsonpath(f"service/{service}", path, namespace="default")
+
+    def _jsonpath(self, what: str, path: str, namespace: str = NAMESPACE) -> str:
+        flags = ["-n", namespace, "--ignore-not-found", "-o", f"jsonpath={path}"]
+        return self.lab.kubectl("get", what, *flags).stdout.strip()
+
+
+def _settled(speaker: Process) -> bool:
+    return '"event": "settled"' in speaker.log()
