@@ -24,6 +24,7 @@ from bellmetal.cluster import Cluster
 from bellmetal.events import Events, timestamp
 from bellmetal.facts import Claim
 from bellmetal.health import Endpoints
+from bellmetal.holdings import released
 from bellmetal.intents import Intents, read_slices
 from bellmetal.leadership import Leadership
 from bellmetal.ledger import Ledger, LedgerConflictError
@@ -70,7 +71,9 @@ class Controller:
         allocations = allocate(cluster, self.ledger.holdings)
         try:
             changes = settle(allocations, cluster.services, self.ledger.holdings, timestamp())
+            losses = released(self.ledger.holdings, changes)
             await self.ledger.write(changes)
+            self.notices.freed(losses, allocations)
             failed = await self._show(cluster, allocations)
             await self._announce(cluster, allocations)
         except LedgerConflictError as conflict:

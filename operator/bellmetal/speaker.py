@@ -193,9 +193,10 @@ class Speaker:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until ``stop``; then hands over."""
+        for announcer in self.announcers:
+            await announcer.start()
         async with asyncio.TaskGroup() as group:
-            for announcer in self.announcers:
-                await announcer.start()
+            events = group.create_task(self.events.run())
             tasks = [
                 group.create_task(work)
                 for work in (
@@ -203,18 +204,23 @@ class Speaker:
                     self.use_file_if_needed(),
                     self.applying.run(),
                     self.reporting.run(),
-                    self.events.run(),
                 )
             ]
             await stop.wait()
-            for announcer in self.announcers:
-                await announcer.close(gracefully=True)
-            with contextlib.suppress(TimeoutError, ApiError):
-                async with asyncio.timeout(DRAIN):
-                    await self._report()
-                    await self.events.drain()
-            for task in tasks:
+            for task in tasks:  # the last report must not meet one that is under way
                 task.cancel()
+            await asyncio.wait(tasks)
+            await self._say_goodbye()
+            events.cancel()
+
+    async def _say_goodbye(self) -> None:
+        """Hands over, then reports that nothing is owned any more, as far as the API answers."""
+        for announcer in self.announcers:
+            await announcer.close(gracefully=True)
+        with contextlib.suppress(TimeoutError, ApiError):
+            async with asyncio.timeout(DRAIN):
+                await self._report()
+                await self.events.drain()
 
 
 class _Counts:

@@ -7,6 +7,7 @@ timings. What stands in for pods are addresses of the node's pod network, all of
 from __future__ import annotations
 
 import time
+from ipaddress import IPv6Address
 from typing import Any
 
 from lab import netns, network
@@ -60,7 +61,7 @@ class Bare(Floor):
 
     def pod_address6(self, node: str, last: int = 1) -> str:
         """The same in IPv6 (a program that binds to it needs IPV6_FREEBIND)."""
-        return f"{network.pods6(int(node[1:]))}{last:x}"
+        return str(IPv6Address(f"{network.pods6(int(node[1:]))}{last:x}"))
 
     def _register(self, node: Host) -> None:
         addresses = [{"type": "InternalIP", "address": node.address}]

@@ -167,7 +167,7 @@ class Build:
         self._source.mkdir(parents=True, exist_ok=True)
         for name in ("go.mod", "go.sum"):
             shutil.copyfile(paths.HERE / self._module.folder / name, self._source / name)
-        total = (self._source / "go.mod").read_text().count("\n\t")
+        total = (self._source / "go.mod").read_text().count("// indirect")
         self._progress.stage(f"modules of {self._module.folder}", total)
         fetched = 0
 

@@ -168,6 +168,16 @@ class Capture:
             return {one.source_mac for one in said if one.at >= since}
         return {arp.sender_mac for arp in self.answers(address) if arp.at >= since}
 
+    def contested(self, address: str, since: float = 0) -> float:
+        """Seconds for which two answered for an address: from the first answer of the one that
+        has it in the end to the last answer of anybody else."""
+        said = [(one.at, one.sender_mac) for one in self.answers(address) if one.at >= since]
+        if not said:
+            return 0.0
+        winner = said[-1][1]
+        began = next(at for at, mac in said if mac == winner)
+        return max([at - began for at, mac in said if mac != winner and at > began], default=0.0)
+
 
 def _read_pcap(content: bytes) -> Iterator[Frame]:
     """The frames of a pcap file with nanoseconds, in this machine's byte order."""

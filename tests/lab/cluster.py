@@ -18,6 +18,8 @@ from lab.node import Node
 from lab.rest import ApiError
 from lab.waiting import until
 
+HIDDEN = ("/etc", "/run", "/sys", "/var")  # where a node has file systems of its own
+
 
 class Cluster(Floor):
     """A whole Kubernetes cluster; `helm install` works, and so do power cuts."""
@@ -38,6 +40,8 @@ class Cluster(Floor):
 
     def _start(self, began: float) -> None:
         self._note("network", began)
+        if any(self.run.path.is_relative_to(hidden) for hidden in HIDDEN):
+            raise LabError(f"nodes cannot see {self.run.path}: set BELLMETAL_LAB_CACHE elsewhere")
         plane = self.control_plane
         plane.create_keys(self.node_names)
         kept = self.run.path / "images"

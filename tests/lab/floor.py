@@ -10,6 +10,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from ipaddress import IPv6Address
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -207,7 +208,7 @@ class Floor(ABC):
 
     def address6(self, last: int) -> str:
         """An address of the LAN's IPv6 /64; hosts have those below 0x100."""
-        return f"fd00:be11:0:{self.run.slot:x}::{last:x}"
+        return str(IPv6Address(f"fd00:be11:0:{self.run.slot:x}::{last:x}"))
 
     def name_of(self, mac: str) -> str:
         """The host whose `eth0` has this hardware address."""

@@ -7,6 +7,7 @@ With routers there is a second bridge behind them, on which the outside hosts ar
 from __future__ import annotations
 
 from dataclasses import dataclass
+from ipaddress import IPv6Address
 
 from lab import netns, sockets
 from lab.host import Host
@@ -72,7 +73,9 @@ def pods6(index: int) -> str:
 def hosts(run: Run, plan: Plan) -> dict[str, Host]:
     """The hosts of a lab by name."""
     found = {
-        name: Host(run, name, f"{plan.base}.0.{number}", f"{plan.base6}{number:x}")
+        name: Host(
+            run, name, f"{plan.base}.0.{number}", str(IPv6Address(f"{plan.base6}{number:x}"))
+        )
         for name, number in plan.numbers().items()
     }
     for i in range(1, plan.outsiders + 1):

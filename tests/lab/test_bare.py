@@ -7,7 +7,6 @@ import json
 import socket
 import ssl
 import time
-from ipaddress import IPv6Address
 from pathlib import Path
 
 import pytest
@@ -260,8 +259,8 @@ def test_an_ipv6_answer_is_seen(bare: Bare) -> None:
     with bare.sniff_answers() as seen:
         with client.socket(socket.AF_INET6, socket.SOCK_DGRAM) as asking:
             asking.sendto(b"?", (node.address6, 9))
-        until(lambda: seen.answerers(str(IPv6Address(node.address6))), "an advertisement", 5)
-    answer = seen.advertisements(str(IPv6Address(node.address6)))[0]
+        until(lambda: seen.answerers(node.address6), "an advertisement", 5)
+    answer = seen.advertisements(node.address6)[0]
     assert answer.solicited
     assert bare.name_of(answer.source_mac) == "n2"
 

@@ -52,21 +52,6 @@ def scene() -> Iterator[Scene]:
         yield Scene(lab)
 
 
-def overlap(answers: list[tuple[float, str]]) -> float:
-    """Seconds between the first answer of the new owner and the last one of the old."""
-    longest = 0.0
-    first: dict[str, float] = {}
-    last: dict[str, float] = {}
-    for at, mac in answers:
-        first.setdefault(mac, at)
-        last[mac] = at
-    for one in first:
-        for other in first:
-            if one != other and first[one] <= first[other] <= last[one]:
-                longest = max(longest, last[one] - first[other])
-    return longest
-
-
 def test_a_client_reaches_the_service_and_one_node_answers_arp(scene: Scene) -> None:
     with scene.lab.sniff_arp() as capture:
         scene.lab.client().run(["arping", "-I", "eth0", "-c", "3", scene.address], check=False)
@@ -104,10 +89,9 @@ def test_a_node_dies_others_answer_and_it_takes_nothing_when_it_returns(scene: S
             back = time.monotonic()
             scene.return_of(dead)
             time.sleep(2.0)
-            answers = [(a.at, a.sender_mac) for a in capture.answers(scene.address)]
-            after = {scene.lab.name_of(mac) for at, mac in answers if at > back}
+            after = {scene.lab.name_of(m) for m in capture.answerers(scene.address, since=back)}
         assert after <= {heir}
-        assert overlap(answers) <= 0.1
+        assert capture.contested(scene.address, since=fault) <= 0.1
         assert all(item.ok for item in prober.attempts(since=back))
         assert scene.programs.owner("web") == heir
         scene.programs.endpoints("web", scene.lab.node_names)
@@ -126,11 +110,10 @@ def test_a_speaker_that_is_told_to_end_hands_over_without_a_lost_connection(scen
         heir = scene.programs.owner("web")
         scene.running[owner] = scene.programs.speaker(owner)
         time.sleep(2.5)
-        answers = [(a.at, a.sender_mac) for a in capture.answers(scene.address)]
     assert heir != owner
     assert scene.programs.owner("web") == heir
     assert [item for item in prober.attempts(since=began) if not item.ok] == []
-    assert overlap(answers) <= 0.1
+    assert capture.contested(scene.address, since=began) <= 0.1
     prober.stop()
 
 
