@@ -1,15 +1,20 @@
-"""A Helm chart's objects without its workloads, for the floor where programs are processes."""
+"""The Helm chart: its objects without its workloads for the bare floor; and as a package."""
 
 from __future__ import annotations
 
 import json
+import shutil
+import subprocess
+import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from lab import build
 from lab.errors import LabError
+from lab.paths import CHART, REPOSITORY
 from lab.rest import Json
 
 if TYPE_CHECKING:
@@ -57,5 +62,27 @@ def install(
     return chosen
 
 
+def take_crds() -> None:
+    """Copy the CRDs into the chart: helm packages no file from outside, and no link to one."""
+    copies = CHART / "files" / "crds"
+    copies.mkdir(parents=True, exist_ok=True)
+    for stale in copies.glob("*.yaml"):
+        stale.unlink()
+    for crd in (REPOSITORY / "crds").glob("*.yaml"):
+        shutil.copy(crd, copies)
+
+
+def package(folder: Path) -> None:
+    """Write the chart as ``bellmetal-VERSION.tgz`` into a folder."""
+    take_crds()
+    folder.mkdir(parents=True, exist_ok=True)
+    command = [build.binaries() / "helm", "package", CHART, "--destination", folder]
+    subprocess.run(command, check=True)
+
+
 def _by_default(kind: str) -> bool:
     return kind not in WORKLOADS and kind not in OPTIONAL
+
+
+if __name__ == "__main__":
+    package(Path(sys.argv[1]))

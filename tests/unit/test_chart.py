@@ -196,7 +196,6 @@ ENVIRONMENT = {
     "controller": {
         "METALLB_NAMESPACE": "metadata.namespace",
         "METALLB_POD_NAME": "metadata.name",
-        "METALLB_DEPLOYMENT": "bellmetal-controller",
         "METALLB_ML_SECRET_NAME": "memberlist",
     },
     "speaker": {
@@ -516,3 +515,7 @@ def test_everything_from_outside_is_pinned_by_hash() -> None:
     text = "\n".join(dockerfile())
     installs = re.findall(r"pip --python \S+ install\s+(\S+)", text)
     assert sorted(installs) == ["--no-deps", "--require-hashes", "--require-hashes"]
+
+
+def test_the_chart_with_its_defaults(golden: Any) -> None:
+    golden.check("chart.yaml", helm().stdout)
