@@ -17,7 +17,7 @@ from bellmetal.intents import Announcement
 from bellmetal.pump import Pump
 from bellmetal_layer2 import arp, beacon, filters
 from bellmetal_layer2.interfaces import Watcher
-from bellmetal_layer2.ownership import (
+from bellmetal_layer2.messages import (
     Carrier,
     Effect,
     Emit,
@@ -25,12 +25,12 @@ from bellmetal_layer2.ownership import (
     GossipSays,
     Heard,
     Own,
-    Ownership,
     Reassert,
     Said,
     Whisper,
     Yield,
 )
+from bellmetal_layer2.ownership import Ownership
 from bellmetal_layer2.responder import Arrived, Ignored, Responder, ResponderEffect, Transmit
 from bellmetal_layer2.sockets import PacketSocket
 
@@ -69,9 +69,10 @@ class Layer2Announcer:
         self._owning.run([])
 
     async def apply(self, desired: Desired) -> None:
-        """Takes this node's whole share."""
-        self._wanted = {item.address: item for item in desired.announcements}
-        self._set_filters()
+        """Takes this node's whole share. The filters first: what is owned must get through them."""
+        before, self._wanted = self._wanted, {item.address: item for item in desired.announcements}
+        if before.keys() != self._wanted.keys():
+            self._set_filters()
         now = self._context.clock()
         self._owning.run(self._ownership.want(desired.announcements, desired.node_sets, now))
         for address in sorted(self._ownership.answering, key=int):  # interfaces may have changed
@@ -109,6 +110,8 @@ class Layer2Announcer:
         self._answering.stop()
         for socket in (*self._arp.values(), *self._beacons.values()):
             socket.close()
+        self._arp.clear()
+        self._beacons.clear()
 
     # --- what comes in ---------------------------------------------------------------------------
 
@@ -216,8 +219,8 @@ class Layer2Announcer:
                         extra={"event": "reasserted"},
                     )
                     self._answering.run(self._responder.announce(address, now))
-                case Flush(_):
-                    for socket in self._arp.values():
+                case Flush(_):  # old beacons would tell of a world that is gone
+                    for socket in (*self._arp.values(), *self._beacons.values()):
                         socket.flush()
                 case Said(event, message):
                     log.info(message, extra={"op": "ownership", "event": event})

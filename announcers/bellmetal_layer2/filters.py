@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable
+from itertools import pairwise
 from typing import TypeAlias
 
 from bellmetal_layer2.beacon import PORT
 
 Instruction: TypeAlias = tuple[int, int, int, int]
+_Prefix: TypeAlias = tuple[int, int]  # first address, length
 
 MAX_PREFIXES = 1000  # four instructions each
 
@@ -57,10 +59,29 @@ def beacons() -> list[Instruction]:
 
 def cover(addresses: Iterable[ipaddress.IPv4Address], most: int) -> list[ipaddress.IPv4Network]:
     """At most ``most`` prefixes that contain all addresses, as narrow as that allows."""
-    prefixes = list(ipaddress.collapse_addresses(ipaddress.IPv4Network(a) for a in addresses))
-    length = 31
-    while len(prefixes) > most:
-        wider = {p.supernet(new_prefix=length) if p.prefixlen > length else p for p in prefixes}
-        prefixes = list(ipaddress.collapse_addresses(wider))
-        length -= 1
-    return prefixes
+    exact: list[_Prefix] = []
+    for number in sorted({int(item) for item in addresses}):
+        exact.append((number, 32))
+        while len(exact) > 1 and _are_halves(exact[-2], exact[-1]):
+            exact.pop()
+            exact[-1] = exact[-1][0], exact[-1][1] - 1
+    return [ipaddress.IPv4Network(prefix) for prefix in _widen(exact, most)]
+
+
+def _are_halves(low: _Prefix, high: _Prefix) -> bool:
+    return low[1] == high[1] and low[0] ^ high[0] == 1 << (32 - low[1])
+
+
+def _widen(prefixes: list[_Prefix], most: int) -> list[_Prefix]:
+    """Joins neighbours, those with most bits in common first, until there are few enough."""
+    common = [32 - (low ^ high).bit_length() for (low, _), (high, _) in pairwise(prefixes)]
+    by_bits = sorted(range(len(common)), key=lambda index: common[index], reverse=True)
+    joined = set(by_bits[: max(0, len(prefixes) - most)])
+    found: list[_Prefix] = []
+    for index, prefix in enumerate(prefixes):
+        if index - 1 in joined:
+            length = min(found[-1][1], common[index - 1])
+            found[-1] = found[-1][0] >> (32 - length) << (32 - length), length
+        else:
+            found.append(prefix)
+    return found

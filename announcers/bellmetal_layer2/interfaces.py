@@ -18,6 +18,7 @@ log = logging.getLogger(__name__)
 
 ETHERNET = 1  # ARPHRD_ETHER
 UP, BROADCAST, NO_ARP, LOWER_UP = 0x1, 0x2, 0x80, 0x10000  # linux/if.h
+MAC_LENGTH = 6
 SETTLE = 0.005  # seconds to wait for the rest of a burst of events
 RETRY = 1.0
 
@@ -79,7 +80,9 @@ def usable(
             continue
         if not (flags & UP and flags & LOWER_UP and flags & BROADCAST):
             continue
-        mac = bytes.fromhex(link.get("address").replace(":", ""))
+        mac = bytes.fromhex((link.get("address") or "").replace(":", ""))
+        if len(mac) != MAC_LENGTH:
+            continue
         where = tuple(sorted(subnets.get(link["index"], [])))
         found.append(Interface(name, link["index"], mac, True, where))
     return tuple(sorted(found, key=lambda item: item.name))

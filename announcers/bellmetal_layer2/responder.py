@@ -73,9 +73,16 @@ class Responder:
     def interfaces(self, interfaces: Iterable[Interface], now: float) -> list[ResponderEffect]:
         """The usable interfaces; what is owned is announced on those that are new."""
         before, self._interfaces = self._interfaces, {item.name: item for item in interfaces}
-        new = {name for name, item in self._interfaces.items() if before.get(name) != item}
+        known = {(item.name, item.index, item.mac) for item in before.values()}
+        new = {
+            item.name
+            for item in self._interfaces.values()
+            if (item.name, item.index, item.mac) not in known
+        }
         if not new:
             return []
+        for address in self._owned:  # its switch may still be learning: repeated, too
+            self._schedule(address, now)
         return [effect for address in self._owned for effect in self._announce(address, new)]
 
     def own(
@@ -97,10 +104,7 @@ class Responder:
         """Tell the LAN, now and for some seconds, that an owned address is here."""
         if address not in self._owned:
             return []
-        self._announcements += 1
-        generation = self._generation[address] = self._announcements
-        for delay in REPEATS:
-            heapq.heappush(self._due, (now + delay, generation, address))
+        self._schedule(address, now)
         return self._announce(address, set(self._interfaces))
 
     def disown(self, address: IPAddress) -> None:
@@ -143,6 +147,12 @@ class Responder:
     def deadline(self) -> float | None:
         """When the next gratuitous ARP is due."""
         return self._due[0][0] if self._due else None
+
+    def _schedule(self, address: IPAddress, now: float) -> None:
+        self._announcements += 1
+        generation = self._generation[address] = self._announcements
+        for delay in REPEATS:
+            heapq.heappush(self._due, (now + delay, generation, address))
 
     def _announce(self, address: IPAddress, names: set[str]) -> list[ResponderEffect]:
         if not isinstance(address, ipaddress.IPv4Address):

@@ -73,6 +73,17 @@ class Roster:
             self._majorities[nodes] = alive * 2 > len(nodes)
         return self._majorities[nodes]
 
+    def exchanged_since(self, moment: float, patient: bool) -> list[str]:
+        """Those whose claims are known anew since a moment; nobody, as long as more is to come.
+
+        ``patient``: one that lives and has not spoken yet may be the one that took over from us.
+        """
+        here = [peer for peer in self.peers.values() if peer.life is Life.ALIVE or peer.left]
+        told = [peer for peer in here if peer.told_at is not None and peer.told_at > moment]
+        if patient and any(peer.life is Life.ALIVE for peer in here if peer not in told):
+            return []
+        return sorted(peer.name for peer in told) if all(peer.known for peer in told) else []
+
     @property
     def alive(self) -> list[Peer]:
         """Those that live."""

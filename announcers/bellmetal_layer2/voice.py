@@ -83,17 +83,18 @@ class Voice:
     ) -> list[Emit | Whisper]:
         self._unsaid.clear()
         news = [ClaimNews(address, self.mine.orders.get(address)) for address in addresses]
-        deaf = self._roster.deaf if self._must_whisper(bool(news) or reset, now) else []
-        out: list[Emit | Whisper] = []
         interval, ask = self.interval, self._ask(now)
+        urgent = bool(news or ask) or reset or self.leaving
+        deaf = self._roster.deaf if self._whispering(urgent, now) else []
+        out: list[Emit | Whisper] = []
         for number, portion in enumerate(chunks(news)):
             beacon = self._beacon(portion, interval, ask, reset and number == 0)
             out.append(Emit(beacon))
             out += [Whisper(name, beacon) for name in deaf]
         return out
 
-    def _must_whisper(self, news: bool, now: float) -> bool:
-        if not (news or self.leaving or not self.settled or now >= self._next_whisper):
+    def _whispering(self, urgent: bool, now: float) -> bool:
+        if not urgent and now < self._next_whisper:
             return False
         self._next_whisper = now + WHISPER_EVERY
         return True

@@ -89,15 +89,17 @@ class _Pass:
         self.users: dict[IPAddress, str] = {}  # address → the key of the Service that has it
         self.granted: dict[str, Allocation] = {}
         self.refused: dict[str, Refused] = {}
-        self.free = _FreeAddresses(self.users)
+        self.free = _FreeAddresses(self.users)  # of the present round
 
     def run(self) -> Allocations:
         services = [service for service in self.cluster.services.values() if service.wants_address]
         services.sort(key=lambda service: (service.created, service.key))
         self._keep_by_ledger({service.uid: service for service in services})
         self._adopt_shown(services)
-        for service in services:
-            self._serve(service)
+        given_up = True
+        while given_up:  # what one gives up, another may have been refused
+            self.refused, self.free = {}, _FreeAddresses(self.users)
+            given_up = any([self._serve(service) for service in services])
         return Allocations(self.granted, self.refused)
 
     # --- 2: what is held stays -------------------------------------------------------------------
@@ -116,7 +118,8 @@ class _Pass:
 
     def _adopt_shown(self, services: Iterable[Service]) -> None:
         for service in services:
-            shown = tuple(a for a in service.shown.addresses if self._adoptable(a, service))
+            seen = dict.fromkeys(service.shown.addresses)
+            shown = tuple(a for a in seen if self._adoptable(a, service))
             if shown and service.key not in self.granted:
                 self._grant(service, shown, service.shown.pool)
 
@@ -143,20 +146,22 @@ class _Pass:
 
     # --- 3 to 5: what is new ---------------------------------------------------------------------
 
-    def _serve(self, service: Service) -> None:
+    def _serve(self, service: Service) -> bool:
+        """Gives a Service what it asks for, if that is possible; whether it gave up another."""
         has = self.granted.get(service.key)
         if has is not None and self._satisfied(service, has):
-            return
+            return False
         answer = self._choose(service)
         if isinstance(answer, Refused):
             self.refused[service.key] = answer
-            return
+            return False
         address, pool = answer
         if has is not None:
             for old in has.addresses:
                 self.users.pop(old, None)
         self.users[address] = service.key
         self.granted[service.key] = Allocation(service.key, (address,), pool.name)
+        return has is not None
 
     def _satisfied(self, service: Service, has: Allocation) -> bool:
         request = service.request

@@ -34,6 +34,8 @@ WATCH_LENGTH = 600  # seconds after which the server ends a watch
 STRATEGIC_MERGE = "application/strategic-merge-patch+json"
 MERGE = "application/merge-patch+json"
 
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError)  # msgspec raises either
+
 T = TypeVar("T")
 
 
@@ -125,7 +127,9 @@ def read_kubeconfig(path: Path) -> Access:
     import yaml  # only where there is a kubeconfig: a pod does not pay for it
 
     try:
-        body = yaml.safe_load(path.read_text())
+        body = yaml.safe_load(path.read_bytes())
+        if not isinstance(body, dict):
+            raise KubeconfigError(f"kubeconfig {path}: not a kubeconfig")
         context = _named(body, "contexts", "context", body["current-context"])
         cluster = _named(body, "clusters", "cluster", context["cluster"])
         user = _named(body, "users", "user", context["user"])
@@ -158,7 +162,10 @@ def _named(body: Any, many: str, one: str, name: str) -> Any:
 
 def _data(section: Any, name: str, path: Path) -> bytes | None:
     if data := section.get(f"{name}-data"):
-        return base64.b64decode(data)
+        try:
+            return base64.b64decode(data)
+        except ValueError as error:
+            raise KubeconfigError(f"kubeconfig {path}: {name}-data is not base64") from error
     if file := section.get(name):
         return Path(path.parent / file).read_bytes()
     return None
@@ -185,7 +192,10 @@ class Client:
     def _headers(self) -> dict[str, str]:
         now = asyncio.get_running_loop().time()
         if now - self._token_read > TOKEN_LIFE:
-            self._token, self._token_read = self._access.bearer(), now
+            try:
+                self._token, self._token_read = self._access.bearer(), now
+            except OSError as error:
+                raise ApiError(0, "", f"the token {error.filename}: {error.strerror}") from error
         return {"Authorization": f"Bearer {self._token}"} if self._token else {}
 
     async def request(
@@ -220,7 +230,7 @@ class Client:
             self._token_read = float("-inf")  # the token has rotated: read it again
         try:
             status = msgspec.json.decode(content, type=resources.StatusError)
-        except msgspec.DecodeError:
+        except UNREADABLE:
             return ApiError(code, "", content[:200].decode(errors="replace"))
         return ApiError(code, status.reason, status.message)
 
@@ -269,7 +279,7 @@ class Client:
                     if line.startswith(b'{"type":"ERROR"'):
                         raise _watch_error(line)
                     yield decoder.decode(line)
-        except msgspec.DecodeError as error:
+        except UNREADABLE as error:
             raise ApiError(0, "", f"watch of {path}: {error}") from error
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise _unreached(error) from error
@@ -300,7 +310,7 @@ class Client:
 def _decode(content: bytes, type_: type[T]) -> T:
     try:
         return msgspec.json.decode(content, type=type_)
-    except msgspec.DecodeError as error:
+    except UNREADABLE as error:
         raise ApiError(
             0, "", f"an answer of the API server cannot be understood: {error}"
         ) from error

@@ -41,6 +41,7 @@ log = logging.getLogger(__name__)
 
 COMPONENT = "metallb-controller"
 RELIST_EVERY = 600.0  # seconds; finds what a broken watch lost
+SECOND_LOOK = 10.0  # seconds; Kopf's watches come back later than the API
 DRAIN = 3.0  # seconds that events may take at the end
 
 
@@ -172,7 +173,14 @@ class Controller:
         leading = asyncio.create_task(self._lead(watching))
         # Kopf, when it ends, cancels every task that is younger than itself: it comes last.
         kopf = asyncio.create_task(
-            watch(self.world, find_access(), self.namespace, self.reconciler.poke, watching)
+            watch(
+                self.world,
+                find_access(),
+                self.namespace,
+                self.reconciler.poke,
+                self._watch_broke,
+                watching,
+            )
         )
         ready = asyncio.create_task(self._take_signals(watching, stop))
         stopping = asyncio.create_task(stop.wait())
@@ -238,19 +246,34 @@ class Controller:
                 log.warning("cannot read the cluster yet: %s", error, extra={"op": "load"})
                 await asyncio.sleep(1.0)
 
+    def _watch_broke(self) -> None:
+        if self.loaded:
+            self.leadership.recovered.set()
+
     async def _relist(self) -> None:
-        """Compares the world with fresh lists: regularly, and after the API was away."""
+        """Compares with fresh lists: regularly, and after the API was away or a watch broke.
+
+        Twice then: what is deleted between a list and the return of its watch, nobody tells.
+        """
+        recovered = self.leadership.recovered
         while True:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(RELIST_EVERY):
-                    await self.leadership.recovered.wait()
-            self.leadership.recovered.clear()
-            try:
-                if await self.world.load(self.client, self.namespace):
-                    log.info("a fresh list brought what no watch had told")
-                    self.reconciler.poke()
-            except ApiError as error:
-                log.warning("a fresh list failed: %s", error)
+                    await recovered.wait()
+            again = recovered.is_set()
+            recovered.clear()
+            await self._until_done(self._compare)
+            if again:
+                await asyncio.sleep(SECOND_LOOK)
+                await self._until_done(self._compare)
+
+    async def _compare(self) -> None:
+        slices = self.writer.slices
+        changed = await self.world.load(self.client, self.namespace)
+        await self.writer.load_slices()
+        if changed or self.writer.slices != slices:
+            log.info("a fresh list brought what no watch had told")
+            self.reconciler.poke()
 
     async def _ensure_secret(self) -> None:
         """Makes the key that speakers share, if it is not there."""

@@ -6,9 +6,8 @@ import logging
 from collections.abc import Callable
 
 from aiohttp import web
-from prometheus_client import generate_latest
 
-from bellmetal.metrics import REGISTRY
+from bellmetal.metrics import exposition
 
 log = logging.getLogger(__name__)
 
@@ -50,5 +49,4 @@ class Endpoints:
         return web.Response(text="not ready\n", status=503)
 
     async def _metrics(self, _: web.Request) -> web.Response:
-        body = generate_latest(REGISTRY)
-        return web.Response(body=body, headers={"Content-Type": "text/plain; version=0.0.4"})
+        return web.Response(body=exposition(), headers={"Content-Type": "text/plain; version=0.0.4"})

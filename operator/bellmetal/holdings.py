@@ -5,7 +5,7 @@ May live here: frozen values and how they look in a shard. May not: writing shar
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -45,6 +45,17 @@ class Holding:
 
 
 Holdings: TypeAlias = Mapping[IPAddress, Holding]
+
+
+def released(before: Holdings, changes: Iterable[Holding]) -> list[tuple[Holder, IPAddress]]:
+    """Who loses which address when ``changes`` come into force."""
+    return [
+        (holder, after.address)
+        for after in changes
+        if (held := before.get(after.address)) is not None
+        for holder in held.holders
+        if not after.held_by(holder.uid)
+    ]
 
 
 def holding_from_entry(address: str, entry: LedgerEntry) -> Holding:

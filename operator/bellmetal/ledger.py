@@ -104,17 +104,18 @@ def shard_name(block: IPNetwork) -> str:
 def _merge_entry(holding: Holding) -> dict[str, Any]:
     """An entry for a merge patch: what is absent is null, so that nothing old shines through."""
     entry = entry_from_holding(holding)
+    last = entry.last_holder
     return {
         "term": entry.term,
         "pool": entry.pool,
         "holders": entry.holders,
         "freedAt": entry.freed_at,
-        "lastHolder": entry.last_holder,
+        "lastHolder": last
+        and {"uid": last.uid, "namespace": last.namespace, "name": last.name, "since": last.since},
     }
 
 
-def _without_nulls(entries: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    return {
-        address: {key: value for key, value in entry.items() if value is not None}
-        for address, entry in entries.items()
-    }
+def _without_nulls(value: Any) -> Any:
+    if not isinstance(value, dict):
+        return value
+    return {key: _without_nulls(item) for key, item in value.items() if item is not None}

@@ -2,9 +2,25 @@
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Gauge
+import re
 
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    disable_created_metrics,
+    generate_latest,
+)
+
+disable_created_metrics()  # type: ignore[no-untyped-call]  # MetalLB has no such series
 REGISTRY = CollectorRegistry()
+SUFFIXED = re.compile(rb"\b(metallb_layer2_\w+)_total\b")
+
+
+def exposition() -> bytes:
+    """All of them in Prometheus' text format: MetalLB's layer-2 counters do not end in _total."""
+    return SUFFIXED.sub(rb"\1", generate_latest(REGISTRY))
+
 
 ADDRESSES_TOTAL = Gauge(
     "metallb_allocator_addresses_total",

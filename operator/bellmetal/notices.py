@@ -9,9 +9,11 @@ import logging
 from collections.abc import Callable, Iterable
 
 from bellmetal import kube, metrics
+from bellmetal.addresses import IPAddress
 from bellmetal.allocation import Allocations
 from bellmetal.config import Problem
 from bellmetal.events import Events
+from bellmetal.holdings import Holder
 from bellmetal.intents import Withheld
 from bellmetal.world import World
 from bellmetal.writer import ServicePatch
@@ -67,10 +69,22 @@ class Notices:
             sentence = f'Failed to allocate IP for "{patch.service.key}": {patch.refused.message}'
             log.warning(sentence, extra=extra | {"reason": patch.refused.reason.value})
             self._events.record(told.reference, "AllocationFailed", sentence, warning=True)
-        if patch.allocation is None and patch.service.shown.addresses:
-            text = kube.shown_list(patch.service.shown.addresses)
-            log.info("freed %s", text, extra=extra)
-            self._events.record(told.reference, "IPFreed", f"Freed IP {text}")
+
+    def freed(
+        self, released: Iterable[tuple[Holder, IPAddress]], allocations: Allocations
+    ) -> None:
+        """Addresses that the ledger has taken back, of Services that have no other now.
+
+        Not seen from their status: the API server clears it itself when the type changes.
+        """
+        for holder, address in released:
+            if holder.key in allocations.granted:
+                continue
+            text = kube.shown_list([address])
+            log.info("freed %s", text, extra={"op": "allocate", "service": holder.key})
+            told = self._world.services.nouns.get(holder.key)
+            if told is not None and told.service.uid == holder.uid:
+                self._events.record(told.reference, "IPFreed", f"Freed IP {text}")
 
     def orphans(self, allocations: Allocations) -> None:
         """Addresses that no pool allows any more and that their Services keep."""

@@ -55,17 +55,16 @@ def pack(intents: Intents, slices: Mapping[str, AnnouncementSlice]) -> SliceChan
         before = full.get(name)
         if not announcements and before is not None:
             delete.append(before)
-        elif before is None or before.spec.announcements != announcements or before.spec.node_sets:
-            write.append(_slice(name, before, announcements=announcements))
+        elif (wanted := _slice(name, before, announcements=announcements)) != before:
+            write.append(wanted)
     return SliceChanges(tuple(write), tuple(delete))
 
 
 def _nodes_slice(
     sets: list[SliceNodeSet], before: AnnouncementSlice | None
 ) -> list[AnnouncementSlice]:
-    if before is not None and before.spec.node_sets == sets:
-        return []
-    return [_slice(NODES_SLICE, before, node_sets=sets)]
+    wanted = _slice(NODES_SLICE, before, node_sets=sets)
+    return [] if wanted == before else [wanted]
 
 
 def _keep(item: AnnouncementSlice, todo: dict[IPAddress, Announcement]) -> list[SliceAnnouncement]:
@@ -85,7 +84,7 @@ def _fill(kept: dict[str, list[SliceAnnouncement]], new: list[SliceAnnouncement]
         if not new:
             return
         room = kept.setdefault(name, [])
-        space = CAPACITY - len(room)
+        space = max(0, CAPACITY - len(room))
         room += new[:space]
         del new[:space]
 

@@ -23,26 +23,31 @@ class Pump(Generic[E]):
         self.machine, self._perform, self._clock = machine, perform, clock
         self._timer: asyncio.TimerHandle | None = None
         self._due: float | None = None
+        self._stopped = False
 
     def receive(self, data: Any) -> None:
-        """Hands a message to the machine."""
-        self.run(self.machine.receive(data, self._clock()))
+        """Hands a message to the machine; after the end to nobody."""
+        if not self._stopped:
+            self.run(self.machine.receive(data, self._clock()))
 
     def run(self, effects: list[E]) -> None:
         """Carries out effects of any command of the machine, and re-arms the timer."""
-        if effects:
-            self._perform(effects)
-        self._arm()
+        try:
+            if effects:
+                self._perform(effects)
+        finally:  # an effect that fails must not stop the machine's clock
+            self._arm()
 
     def stop(self) -> None:
-        """No more ticks."""
+        """No more messages, no more ticks."""
+        self._stopped = True
         if self._timer is not None:
             self._timer.cancel()
         self._timer = self._due = None
 
     def _arm(self) -> None:
         due = self.machine.deadline()
-        if due == self._due:
+        if self._stopped or due == self._due:
             return
         if self._timer is not None:
             self._timer.cancel()

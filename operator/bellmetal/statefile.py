@@ -45,7 +45,7 @@ class StateFile:
             state = msgspec.json.decode(data, type=State)
         except FileNotFoundError:
             return None
-        except (OSError, msgspec.DecodeError) as error:
+        except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
             log.warning("%s is ignored: %s", self._path, error, extra={"op": "state"})
             return None
         if (state.version, state.node, state.cluster) != (VERSION, self._node, self._cluster):

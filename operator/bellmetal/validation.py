@@ -50,17 +50,16 @@ def validate(
 ) -> Validated:
     """The whole configuration at once; ``namespaces`` maps names to labels."""
     problems: list[Problem] = []
-    sound: list[Pool] = []
+    older: list[Pool] = []  # with their ranges, also of the invalid: a typo hides no overlap
     everyone: list[Pool] = []
     for body in sorted(pools, key=_oldest_first):
         report = _Report("IPAddressPool", body)
         pool = _pool(body, namespaces, report)
-        _check_overlaps(pool, sound, report)
+        _check_overlaps(pool, older, report)
+        older.append(pool)
         problems += report.problems
         if report.problems:
             pool = replace(pool, broken=True, ranges=())
-        else:
-            sound.append(pool)
         everyone.append(pool)
     names = [pool.name for pool in everyone]
     advertisements: list[L2Advertisement] = []

@@ -21,19 +21,29 @@ from bellmetal.world import Collection, World
 log = logging.getLogger(__name__)
 
 SILENCE = 70.0  # seconds; the API server sends bookmarks every minute
+DEAF = 2.0  # seconds between attempts at most: Kopf's own pauses grow to 21 s
 
 
 async def watch(
-    world: World, access: Access, namespace: str, changed: Callable[[], None], ready: asyncio.Event
+    world: World,
+    access: Access,
+    namespace: str,
+    changed: Callable[[], None],
+    listed: Callable[[], None],
+    ready: asyncio.Event,
 ) -> None:
-    """Keeps the world for ever; calls ``changed`` when a noun changed. Kopf ends on SIGTERM too."""
+    """Keeps the world for ever; calls ``changed`` when a noun changed. Kopf ends on SIGTERM too.
+
+    ``listed`` is called for objects out of a list: a watch broke, and what was deleted meanwhile
+    Kopf does not tell.
+    """
     flags = [asyncio.Event(), asyncio.Event()]
     ours = [item for item in world.collections() if item.kind.namespaced]
     everywhere = [item for item in world.collections() if not item.kind.namespaced]
     async with asyncio.TaskGroup() as group:
         group.create_task(
             kopf.operator(
-                registry=_registry(everywhere, access, changed),
+                registry=_registry(everywhere, access, changed, listed),
                 settings=_settings(),
                 standalone=True,
                 clusterwide=True,
@@ -42,7 +52,7 @@ async def watch(
         )
         group.create_task(
             kopf.operator(
-                registry=_registry(ours, access, changed),
+                registry=_registry(ours, access, changed, listed),
                 settings=_settings(),
                 standalone=True,
                 namespaces=[namespace],
@@ -62,20 +72,24 @@ def _settings() -> kopf.OperatorSettings:
     settings.watching.connect_timeout = 5.0
     settings.watching.reconnect_backoff = 0.5
     settings.watching.chunk_size = 500
+    settings.networking.error_backoffs = (0.5, 1.0, *[DEAF] * 30)
     settings.queueing.idle_timeout = 1.0  # a worker per changing object is not worth keeping
     settings.queueing.exit_timeout = 0.2  # handlers only take in news: nothing is lost
     return settings
 
 
 def _registry(
-    collections: list[Collection[Any, Any]], access: Access, changed: Callable[[], None]
+    collections: list[Collection[Any, Any]],
+    access: Access,
+    changed: Callable[[], None],
+    listed: Callable[[], None],
 ) -> kopf.OperatorRegistry:
     registry = kopf.OperatorRegistry()
     for collection in collections:
         kind = collection.kind
         kopf.on.event(
             kind.group, kind.version, kind.plural, registry=registry, id=f"world/{kind.plural}"
-        )(_handler(collection, changed))
+        )(_handler(collection, changed, listed))
 
     async def login(**_: object) -> kopf.ConnectionInfo:
         return kopf.ConnectionInfo(
@@ -91,9 +105,13 @@ def _registry(
     return registry
 
 
-def _handler(collection: Collection[Any, Any], changed: Callable[[], None]) -> Any:
+def _handler(
+    collection: Collection[Any, Any], changed: Callable[[], None], listed: Callable[[], None]
+) -> Any:
     async def handle(event: Any, **_: object) -> None:
         metrics.UPDATES.inc()
+        if event["type"] is None:
+            listed()
         if collection.apply(event["type"], event["object"]):
             changed()
 

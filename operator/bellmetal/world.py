@@ -7,6 +7,7 @@ May live here: keeping objects up to date. May not: decisions, writes.
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -53,11 +54,13 @@ class Collection(Generic[S, N]):
     def apply(self, event: str | None, raw: Mapping[str, Any]) -> bool:
         """Takes in a watch event as Kopf hands it over; whether a noun changed."""
         body = msgspec.convert(raw, self.kind.struct)
-        return self.remove(kube.key_of(body)) if event == "DELETED" else self.take(body)
+        if event == "DELETED":
+            return self.remove(kube.key_of(body), _version(body.metadata.resource_version))
+        return self.take(body)
 
     def take(self, body: S) -> bool:
         """Takes in one object; whether its noun changed."""
-        key, version = kube.key_of(body), _version(body)
+        key, version = kube.key_of(body), _version(body.metadata.resource_version)
         if version and version < self._versions.get(key, 0):
             return False
         self._versions[key] = version
@@ -66,22 +69,34 @@ class Collection(Generic[S, N]):
         self.nouns[key] = noun
         return changed
 
-    def remove(self, key: str) -> bool:
-        """Forgets one object; whether it was known."""
-        self._versions.pop(key, None)
+    def remove(self, key: str, version: int = 0) -> bool:
+        """Forgets one object; whether it was known. Its ``version`` keeps older news out."""
+        if version and version < self._versions.get(key, 0):
+            return False
+        self._versions[key] = version
         return self.nouns.pop(key, None) is not None
 
-    def take_all(self, bodies: Iterable[S]) -> bool:
-        """Takes in a complete list: what is not in it is gone; whether anything changed."""
+    def take_all(self, bodies: Iterable[S], version: str = "") -> bool:
+        """Takes in a complete list: what is not in it is gone; whether anything changed.
+
+        What happened after the list's ``version``, while it was read, stands.
+        """
         found = {kube.key_of(body): body for body in bodies}
-        missing = [key for key in self.nouns if key not in found]
+        until = _version(version) or math.inf
+        missing = [
+            key for key in self.nouns if key not in found and self._versions.get(key, 0) <= until
+        ]
         changes = [self.remove(key) for key in missing]
         changes += [self.take(body) for body in found.values()]
+        self._versions = {
+            key: known
+            for key, known in self._versions.items()
+            if key in self.nouns or known > until
+        }
         return any(changes)
 
 
-def _version(body: resources.Object) -> int:
-    text = body.metadata.resource_version
+def _version(text: str) -> int:
     return int(text) if text.isdecimal() else 0
 
 
@@ -151,8 +166,8 @@ class World:
         for collection in self.collections():
             kind = collection.kind
             path = kind.path(namespace if kind.namespaced else "")
-            bodies, _ = await client.list(kind.struct, path)
-            if collection.take_all(bodies):
+            bodies, version = await client.list(kind.struct, path)
+            if collection.take_all(bodies, version):
                 log.debug("the list of %s brought news", kind.plural)
                 changed = True
         return changed

@@ -1,0 +1,105 @@
+"""Whose an address is and whose turn it would be: judgements that change nothing (rules 1 to 3)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from bellmetal.addresses import IPAddress
+from bellmetal.facts import ClaimOrder
+from bellmetal.intents import Announcement, rank
+from bellmetal_layer2.peers import Life
+from bellmetal_layer2.roster import Roster
+
+SPEAK_UP = 3.0  # seconds that a living node has to claim what is its turn to claim
+
+
+@dataclass(slots=True)
+class Candidacy:
+    """One address that this node owns or may own, and what it remembers of it."""
+
+    announcement: Announcement
+    nodes: tuple[str, ...]
+    since: float  # when the slices began to say so
+    took_from: str = ""  # the holder whose silence made our provisional claim
+    repeated_at: float = float("-inf")
+    stuck: bool = False  # a planned move that did not come about was reported
+
+    @property
+    def address(self) -> IPAddress:
+        """The address."""
+        return self.announcement.address
+
+    @property
+    def seed(self) -> ClaimOrder:
+        """What the slices' owner claims where nobody has claimed."""
+        return ClaimOrder(self.announcement.term, True, 0)
+
+    def in_turn(self) -> Iterator[str]:
+        """All nodes of the set, first to take over first; ranked only as far as is asked for.
+
+        The slices' owner is the first: all know it, also those that missed the last claims.
+        """
+        named = (self.announcement.owner, *self.announcement.successors)
+        first = [name for name in dict.fromkeys(named) if name in self.nodes]
+        yield from first
+        rest = set(self.nodes) - set(first)
+        yield from sorted(rest, key=lambda name: rank(self.address, name), reverse=True)
+
+
+def holder(
+    item: Candidacy, roster: Roster, mine: ClaimOrder | None
+) -> tuple[str, ClaimOrder] | None:
+    """The highest claim that binds: of living, settled nodes of the set, and our own."""
+    binding = [
+        (order, peer.name)
+        for peer, order in roster.claims_on(item.address)
+        if peer.settled and peer.life is Life.ALIVE and peer.name in item.nodes
+    ]
+    if mine is not None and roster.me in item.nodes:
+        binding.append((mine, roster.me))
+    if not binding:
+        return None
+    if len(binding) > 1:
+        binding.sort(key=lambda claim: (claim[0], rank(item.address, claim[1])))
+    order, name = binding[-1]
+    return name, order
+
+
+def last_claim(item: Candidacy, roster: Roster, least_term: int) -> tuple[ClaimOrder | None, str]:
+    """The highest claim of others since a term, living or not, and whose it was."""
+    best: tuple[ClaimOrder, str] | None = None
+    for peer, order in roster.claims_on(item.address):
+        if order.term >= least_term and (best is None or (order, peer.name) > best):
+            best = order, peer.name
+    return best or (None, "")
+
+
+def next_epoch(item: Candidacy, roster: Roster, term: int) -> int:
+    """An epoch above all that were told in a term, provisional or firm, of the living or not."""
+    epochs = [order.epoch for _, order in roster.claims_on(item.address) if order.term == term]
+    return max(epochs, default=0) + 1
+
+
+def is_our_turn(item: Candidacy, former: str, roster: Roster, now: float, waited: float) -> bool:
+    """Whether no living node is before us that may still speak up, after ``waited`` seconds."""
+    chances = waited / SPEAK_UP  # of so many we do not wait any longer
+    ahead = int(former in item.nodes and roster.life(former, now) is Life.ALIVE)
+    for name in item.in_turn():
+        if ahead > chances or name == roster.me:
+            break
+        ahead += name != former and roster.life(name, now) is Life.ALIVE
+    return ahead <= chances
+
+
+def may_be_firm(item: Candidacy, roster: Roster, now: float) -> bool:
+    """Whether the holder before us surely has given up, and most of the set is with us."""
+    return _gave_up(item, roster, now) and roster.most_live(item.nodes, now)
+
+
+def _gave_up(item: Candidacy, roster: Roster, now: float) -> bool:
+    if not item.took_from or roster.life(item.took_from, now) is Life.DEAD:
+        return True
+    former = roster.peer(item.took_from)
+    silent_on_it = item.address not in former.claims and former.known
+    return former.life is Life.ALIVE and former.settled and silent_on_it

@@ -1,0 +1,241 @@
+"""Typed structs → nouns."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from builders import (
+    LONG_AGO,
+    addresses,
+    claim,
+    endpoint,
+    endpoint_slice_object,
+    metadata,
+    node_object,
+    report_object,
+    service_object,
+)
+
+from bellmetal import kube, resources
+from bellmetal.addresses import Family
+from bellmetal.cluster import Endpoints, Node, Request, Service, Shown
+
+BOTH = "service can not have both metallb.io/loadBalancerIPs and svc.Spec.LoadBalancerIP"
+
+
+def test_a_service_becomes_a_noun() -> None:
+    body = service_object(
+        ingress=["192.0.2.1"],
+        meta={
+            "labels": {"tier": "web"},
+            "annotations": {"metallb.io/ip-allocated-from-pool": "main"},
+        },
+        external_traffic_policy="Local",
+    )
+    assert kube.service(body) == Service(
+        namespace="shop",
+        name="web",
+        uid="uid-shop-web",
+        created=LONG_AGO,
+        local_only=True,
+        labels={"tier": "web"},
+        shown=Shown(addresses("192.0.2.1"), "main"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("spec", "meta", "lb_class", "ours", "wants"),
+    [
+        pytest.param({}, {}, "", True, True, id="a load balancer without a class is ours"),
+        pytest.param({"type": "ClusterIP"}, {}, "", True, False, id="other types want nothing"),
+        pytest.param({"load_balancer_class": "x"}, {}, "", False, False, id="another class"),
+        pytest.param({"load_balancer_class": "x"}, {}, "x", True, True, id="our class"),
+        pytest.param({}, {}, "x", False, False, id="no class, and we serve one"),
+        pytest.param(
+            {}, {"deletion_timestamp": LONG_AGO}, "", True, False, id="being deleted: wants nothing"
+        ),
+    ],
+)
+def test_which_services_are_ours(
+    spec: dict[str, Any], meta: dict[str, Any], lb_class: str, ours: bool, wants: bool
+) -> None:
+    noun = kube.service(service_object(meta=meta, **spec), lb_class)
+    assert (noun.ours, noun.wants_address) == (ours, wants)
+
+
+@pytest.mark.parametrize(
+    ("annotations", "ip", "request_"),
+    [
+        pytest.param({}, "", Request(), id="asks for nothing"),
+        pytest.param(
+            {"metallb.io/address-pool": "main"}, "", Request(pool="main"), id="asks for a pool"
+        ),
+        pytest.param(
+            {"metallb.universe.tf/address-pool": "main"},
+            "",
+            Request(pool="main"),
+            id="the old prefix is read too",
+        ),
+        pytest.param(
+            {"metallb.io/address-pool": "new", "metallb.universe.tf/address-pool": "old"},
+            "",
+            Request(pool="new"),
+            id="the new prefix wins",
+        ),
+        pytest.param(
+            {"metallb.io/address-pool": "", "metallb.universe.tf/address-pool": "old"},
+            "",
+            Request(),
+            id="an empty new one hides the old one",
+        ),
+        pytest.param(
+            {"metallb.io/loadBalancerIPs": "192.0.2.1"},
+            "",
+            Request(addresses("192.0.2.1")),
+            id="asks for an address",
+        ),
+        pytest.param(
+            {"metallb.io/loadBalancerIPs": "192.0.2.1, 2001:db8::1"},
+            "",
+            Request(addresses("192.0.2.1", "2001:db8::1")),
+            id="asks for two addresses",
+        ),
+        pytest.param({}, "192.0.2.1", Request(addresses("192.0.2.1")), id="by spec.loadBalancerIP"),
+        pytest.param(
+            {"metallb.io/loadBalancerIPs": "192.0.2.1"},
+            "192.0.2.1",
+            Request(fault=BOTH),
+            id="asks in both ways",
+        ),
+        pytest.param(
+            {"metallb.io/loadBalancerIPs": "192.0.2.1,web", "metallb.io/address-pool": "main"},
+            "",
+            Request(pool="main", fault='invalid metallb.io/loadBalancerIPs: "192.0.2.1,web"'),
+            id="one of them is no address",
+        ),
+        pytest.param(
+            {}, "web", Request(fault='invalid spec.loadBalancerIP: "web"'), id="not an address"
+        ),
+    ],
+)
+def test_what_a_service_asks_for(
+    annotations: dict[str, str], ip: str, request_: Request
+) -> None:
+    body = service_object(meta={"annotations": annotations}, load_balancer_ip=ip)
+    assert kube.service(body).request == request_
+
+
+@pytest.mark.parametrize(
+    ("spec", "families"),
+    [
+        pytest.param({}, (Family.IPV4,), id="IPv4"),
+        pytest.param({"cluster_ips": ["fd00::1"]}, (Family.IPV6,), id="IPv6"),
+        pytest.param(
+            {"cluster_ips": ["10.96.0.1", "fd00::1"]}, (Family.IPV4, Family.IPV6), id="dual stack"
+        ),
+        pytest.param({"cluster_ips": None}, (Family.IPV4,), id="an old server has no list"),
+        pytest.param(
+            {"cluster_ips": None, "cluster_ip": "fd00::1"}, (Family.IPV6,), id="nor this one"
+        ),
+        pytest.param({"cluster_ips": [], "cluster_ip": ""}, (Family.IPV4,), id="not yet known"),
+    ],
+)
+def test_families_of_a_service(spec: dict[str, Any], families: tuple[Family, ...]) -> None:
+    assert kube.service(service_object(**spec)).families == families
+
+
+def test_a_hostname_in_the_status_is_foreign_and_hides_no_address() -> None:
+    named = resources.Ingress(hostname="web.example.net")
+    body = service_object(ingress=[named, "192.0.2.1"])
+    assert kube.service(body).shown == Shown(addresses("192.0.2.1"), foreign=True)
+
+
+def test_only_our_own_condition_is_a_refusal() -> None:
+    ours = resources.Condition(kube.CONDITION, "False", "NoAddressLeft", "no available IPs")
+    theirs = resources.Condition("example.net/Other", "False", "Other", "theirs")
+    shown = kube.service(service_object(conditions=[theirs, ours])).shown
+    assert shown.refusal == "no available IPs"
+    assert kube.service(service_object(conditions=[theirs])).shown.refusal == ""
+
+
+@pytest.mark.parametrize(
+    ("items", "expected"),
+    [
+        pytest.param([], Endpoints(), id="none"),
+        pytest.param([endpoint("n1")], Endpoints(True, frozenset(["n1"])), id="ready"),
+        pytest.param([endpoint("n1", ready=False)], Endpoints(), id="not ready"),
+        pytest.param(
+            [endpoint("n1", ready=None)], Endpoints(True, frozenset(["n1"])), id="unknown is ready"
+        ),
+        pytest.param(
+            [endpoint("n1", ready=False, serving=True)],
+            Endpoints(True, frozenset(["n1"])),
+            id="serving while it ends",
+        ),
+        pytest.param([endpoint(None)], Endpoints(True), id="serving outside of any node"),
+        pytest.param(
+            [endpoint("n1"), endpoint("n2", ready=False), endpoint("n3")],
+            Endpoints(True, frozenset(["n1", "n3"])),
+            id="several",
+        ),
+    ],
+)
+def test_where_endpoints_serve(items: list[resources.SliceEndpoint], expected: Endpoints) -> None:
+    assert kube.endpoints(endpoint_slice_object("shop/web", *items)) == expected
+
+
+def test_an_endpoint_slice_names_its_service_by_label() -> None:
+    assert kube.service_of(endpoint_slice_object("shop/web")) == "shop/web"
+    assert kube.service_of(resources.EndpointSlice(metadata=metadata("shop/stray"))) == ""
+
+
+@pytest.mark.parametrize(
+    ("ready", "is_ready"), [("True", True), ("False", False), ("Unknown", False)]
+)
+def test_only_a_ready_node_is_ready(ready: str, is_ready: bool) -> None:
+    assert kube.node(node_object("n1", ready)) == Node("n1", "10.0.0.1", ready=is_ready)
+
+
+def test_a_node_without_status_is_not_ready_and_has_no_address() -> None:
+    bare = resources.Node(metadata=metadata("n1", labels={"zone": "a"}))
+    assert kube.node(bare) == Node("n1", "", {"zone": "a"}, ready=False)
+
+
+def test_a_node_takes_its_internal_address_and_its_network_condition() -> None:
+    status = resources.NodeStatus(
+        [
+            resources.NodeCondition("Ready", "True"),
+            resources.NodeCondition("NetworkUnavailable", "True"),
+        ],
+        [
+            resources.NodeAddress("Hostname", "n1"),
+            resources.NodeAddress("ExternalIP", "203.0.113.1"),
+            resources.NodeAddress("InternalIP", "10.0.0.1"),
+            resources.NodeAddress("InternalIP", "fd00::1"),
+        ],
+    )
+    body = resources.Node(metadata=metadata("n1"), status=status)
+    assert kube.node(body) == Node("n1", "10.0.0.1", network_unavailable=True)
+
+
+def test_an_unreadable_claim_hides_no_other() -> None:
+    rubbish = resources.ReportedClaim("web", 1, 1, True)
+    sound = resources.ReportedClaim("192.0.2.10", 3, 2, True)
+    reports = [report_object("n1", rubbish, sound), report_object("n2")]
+    assert kube.claims(reports) == [claim(node="n1", term=3, epoch=2)]
+
+
+def test_keys() -> None:
+    assert kube.key_of(service_object("shop/web")) == "shop/web"
+    assert kube.key_of(node_object("n1")) == "n1"
+
+
+def test_a_reference_names_its_object() -> None:
+    assert kube.reference("v1", "Service", service_object()) == resources.ObjectReference(
+        "v1", "Service", "shop", "web", "uid-shop-web"
+    )
+
+
+def test_addresses_as_in_the_sentences_of_metallb() -> None:
+    assert kube.shown_list(addresses("192.0.2.1", "2001:db8::1")) == '["192.0.2.1" "2001:db8::1"]'

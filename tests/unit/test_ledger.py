@@ -1,0 +1,188 @@
+"""The ledger's shards: compare-and-swap, merge patches, conflicts."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+from builders import LONG_AGO, NOW, holder, holding
+from small_api import SmallApi
+
+from bellmetal import resources
+from bellmetal.addresses import block_of, parse_address
+from bellmetal.api import ApiError
+from bellmetal.holdings import Holding
+from bellmetal.ledger import Ledger, LedgerConflictError, shard_name
+
+LEDGERS = "/apis/bellmetal.io/v1alpha1/namespaces/metallb-system/addressledgers"
+SHARD = f"{LEDGERS}/ipv4-192.0.2.0"
+HELD = holding("192.0.2.1", "shop/web", term=3)
+FREE = holding("192.0.2.1", term=3, last_holder=holder("shop/web"), freed_at=NOW)
+
+
+async def loaded(api: SmallApi) -> Ledger:
+    ledger = Ledger(api, "metallb-system")
+    await ledger.load()
+    return ledger
+
+
+async def written(api: SmallApi, *holdings: Holding) -> Ledger:
+    ledger = await loaded(api)
+    await ledger.write(holdings)
+    return ledger
+
+
+async def read_again(api: SmallApi) -> list[Holding]:
+    return list((await loaded(api)).holdings.values())
+
+
+@pytest.mark.parametrize(
+    ("address", "name"),
+    [
+        ("192.0.2.77", "ipv4-192.0.2.0"),
+        ("2001:db8::1:23", "ipv6-20010db8000000000000000000010000"[:-2]),
+        ("::", "ipv6-" + "0" * 30),
+    ],
+)
+def test_the_name_of_a_shard_is_that_of_its_block(address: str, name: str) -> None:
+    assert shard_name(block_of(parse_address(address))) == name
+
+
+async def test_a_shard_that_is_not_there_is_made() -> None:
+    api = SmallApi()
+    await written(api, HELD)
+    [request] = api.writes()
+    assert (request.method, request.path, request.body) == (
+        "POST",
+        LEDGERS,
+        {
+            "apiVersion": "bellmetal.io/v1alpha1",
+            "kind": "AddressLedger",
+            "metadata": {"name": "ipv4-192.0.2.0", "labels": {"app": "metallb"}},
+            "spec": {
+                "block": "192.0.2.0/24",
+                "entries": {
+                    "192.0.2.1": {
+                        "term": 3,
+                        "pool": "main",
+                        "holders": [
+                            {
+                                "uid": "uid-shop-web",
+                                "namespace": "shop",
+                                "name": "web",
+                                "since": LONG_AGO,
+                            }
+                        ],
+                    }
+                },
+            },
+        },
+    )
+
+
+async def test_a_shard_that_is_there_is_patched_with_its_version() -> None:
+    api = SmallApi()
+    ledger = await written(api, HELD)
+    version = api.objects[SHARD]["metadata"]["resourceVersion"]
+    await ledger.write([holding("192.0.2.2", "shop/api")])
+    request = api.writes()[-1]
+    assert (request.method, request.path) == ("PATCH", SHARD)
+    assert request.body is not None
+    assert request.body["metadata"] == {"resourceVersion": version}
+    assert list(request.body["spec"]["entries"]) == ["192.0.2.2"]
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        pytest.param(HELD, FREE, id="freed"),
+        pytest.param(FREE, holding("192.0.2.1", "shop/api", term=4), id="given again"),
+        pytest.param(
+            FREE,
+            holding("192.0.2.1", term=4, last_holder=holder("shop/api", ""), freed_at=NOW),
+            id="freed by one who held it since nobody knows when",
+        ),
+        pytest.param(
+            holding("192.0.2.1", "shop/web", "shop/api"),
+            holding("192.0.2.1", "shop/api"),
+            id="shared no more",
+        ),
+    ],
+)
+async def test_nothing_old_shines_through_a_patch(before: Holding, after: Holding) -> None:
+    api = SmallApi()
+    ledger = await written(api, before)
+    await ledger.write([after])
+    assert list(ledger.holdings.values()) == [after]
+    assert await read_again(api) == [after]
+
+
+async def test_entries_of_two_blocks_are_two_requests_and_of_one_block_one() -> None:
+    api = SmallApi()
+    await written(
+        api, HELD, holding("192.0.2.2", "shop/a"), holding("192.0.3.1", "shop/b")
+    )
+    assert [request.method for request in api.writes()] == ["POST", "POST"]
+    assert len(await read_again(api)) == 3
+
+
+async def test_nothing_to_write_is_no_request() -> None:
+    api = SmallApi()
+    await written(api)
+    assert api.writes() == []
+
+
+@pytest.mark.parametrize("exists", [True, False])
+async def test_who_comes_second_is_told_and_knows_what_the_first_wrote(exists: bool) -> None:
+    api = SmallApi()
+    if exists:
+        await written(api, holding("192.0.2.9", "shop/other"))
+    first, second = await loaded(api), await loaded(api)
+    await first.write([HELD])
+    version = api.objects[SHARD]["metadata"]["resourceVersion"]
+    with pytest.raises(LedgerConflictError, match=r"^AddressLedger/ipv4-192\.0\.2\.0: 409 "):
+        await second.write([holding("192.0.2.1", "shop/thief", term=9)])
+    assert second.holdings == first.holdings
+    assert api.objects[SHARD]["metadata"]["resourceVersion"] == version
+    await second.write([FREE])
+    assert (await loaded(api)).holdings[FREE.address] == FREE
+
+
+async def test_a_shard_that_somebody_deleted_is_a_conflict_too() -> None:
+    api = SmallApi()
+    ledger = await written(api, HELD)
+    del api.objects[SHARD]
+    with pytest.raises(LedgerConflictError):
+        await ledger.write([FREE])
+    assert ledger.holdings == {}
+    await ledger.write([HELD])
+    assert await read_again(api) == [HELD]
+
+
+async def test_what_succeeded_before_a_failure_counts() -> None:
+    api = SmallApi()
+    ledger = await written(api, HELD, holding("192.0.3.1", "shop/b"))
+    api.refuse[f"{LEDGERS}/ipv4-192.0.3.0"] = ApiError(500, "InternalError", "no")
+    with pytest.raises(ApiError) as caught:
+        await ledger.write([FREE, holding("192.0.3.1", term=1)])
+    assert str(caught.value) == "500 InternalError: no"
+    assert ledger.holdings[FREE.address] == FREE
+    assert ledger.holdings[parse_address("192.0.3.1")].holders != ()
+
+
+async def test_an_entry_that_is_rubbish_is_said_and_hides_no_other(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    api = SmallApi()
+    entries = {"web": resources.LedgerEntry(1), "192.0.2.1": resources.LedgerEntry(2, "main")}
+    body = resources.AddressLedger(
+        metadata=resources.Metadata(name="ipv4-192.0.2.0"),
+        spec=resources.AddressLedgerSpec("192.0.2.0/24", entries),
+    )
+    api.put(SHARD, body)
+    with caplog.at_level(logging.ERROR):
+        assert await read_again(api) == [holding("192.0.2.1", term=2)]
+    assert caplog.messages == [
+        'AddressLedger/ipv4-192.0.2.0 spec.entries: "web" is not an IP address;'
+        " the entry is ignored"
+    ]

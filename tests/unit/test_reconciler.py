@@ -1,0 +1,148 @@
+"""poke() → one coalesced, retried pass. Time is looptime's."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import pytest
+
+from bellmetal.reconciler import AgainError, Reconciler
+
+pytestmark = pytest.mark.looptime
+
+
+class Passes:
+    """A step that notes when it ran, takes ``length`` seconds and fails as it is told."""
+
+    def __init__(self, *failures: Exception | None, length: float = 0.0) -> None:
+        self.failures, self.length = list(failures), length
+        self.times: list[float] = []
+        self.running = self.most_running = 0
+
+    async def __call__(self) -> None:
+        self.times.append(round(asyncio.get_running_loop().time(), 3))
+        self.running += 1
+        self.most_running = max(self.most_running, self.running)
+        await asyncio.sleep(self.length)
+        self.running -= 1
+        failure = self.failures.pop(0) if self.failures else None
+        if failure is not None:
+            raise failure
+
+
+@contextlib.asynccontextmanager
+async def running(
+    step: Callable[[], Awaitable[None]], pause: float = 0.01
+) -> AsyncIterator[Reconciler]:
+    reconciler = Reconciler(step, pause)
+    task = asyncio.create_task(reconciler.run())
+    await asyncio.sleep(0)
+    try:
+        yield reconciler
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+async def test_nothing_runs_without_a_poke() -> None:
+    passes = Passes()
+    async with running(passes):
+        await asyncio.sleep(100)
+    assert passes.times == []
+
+
+async def test_the_first_poke_is_served_at_once() -> None:
+    passes = Passes()
+    async with running(passes) as reconciler:
+        await asyncio.sleep(5)
+        reconciler.poke()
+        await asyncio.sleep(5)
+    assert passes.times == [5.0]
+
+
+async def test_pokes_in_one_moment_are_one_pass() -> None:
+    passes = Passes()
+    async with running(passes) as reconciler:
+        for _ in range(1000):
+            reconciler.poke()
+        await asyncio.sleep(5)
+    assert passes.times == [0.0]
+
+
+async def test_pokes_during_a_pass_are_served_together_by_the_next_one() -> None:
+    passes = Passes(length=1.0)
+    async with running(passes, pause=0.5) as reconciler:
+        reconciler.poke()
+        await asyncio.sleep(0.2)
+        reconciler.poke()
+        await asyncio.sleep(0.2)
+        reconciler.poke()
+        await asyncio.sleep(10)
+    assert passes.times == [0.0, 1.5]
+    assert passes.most_running == 1
+
+
+async def test_pokes_shortly_after_a_pass_wait_for_the_pause() -> None:
+    passes = Passes()
+    async with running(passes, pause=1.0) as reconciler:
+        reconciler.poke()
+        await asyncio.sleep(0.3)
+        reconciler.poke()
+        await asyncio.sleep(0.3)
+        reconciler.poke()
+        await asyncio.sleep(10)
+    assert passes.times == [0.0, 1.0]
+
+
+async def test_a_failed_pass_is_run_again_by_itself_later_and_later() -> None:
+    passes = Passes(*[OSError("no")] * 9)
+    async with running(passes) as reconciler:
+        reconciler.poke()
+        await asyncio.sleep(0)
+        await asyncio.sleep(55)
+        assert reconciler.failures == 0
+    waits = [round(b - a, 3) for a, b in zip(passes.times, passes.times[1:], strict=False)]
+    assert waits == [0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 10.0, 10.0, 10.0]
+
+
+async def test_a_success_makes_the_next_failure_a_first_one() -> None:
+    passes = Passes(OSError("no"), OSError("no"), None, OSError("no"))
+    async with running(passes, pause=0.5) as reconciler:
+        reconciler.poke()
+        await asyncio.sleep(2)
+        reconciler.poke()
+        await asyncio.sleep(5)
+    assert passes.times == [0.0, 0.2, 0.6, 2.0, 2.2]
+
+
+async def test_who_wants_to_decide_again_does_so_at_once_and_has_not_failed() -> None:
+    passes = Passes(AgainError("somebody else wrote first"), AgainError("again"))
+    async with running(passes, pause=0.01) as reconciler:
+        reconciler.poke()
+        await asyncio.sleep(5)
+        assert reconciler.failures == 0
+    assert passes.times == [0.0, 0.01, 0.02]
+
+
+async def test_what_is_said_about_failures(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    async with running(Passes(OSError("no"), AgainError("they wrote first"))) as reconciler:
+        reconciler.poke()
+        await asyncio.sleep(5)
+    assert caplog.messages == [
+        "a pass failed, the next in 0.2 s: no",
+        "deciding again: they wrote first",
+        "a pass succeeded after 1 failures",
+    ]
+
+
+async def test_a_cancelled_pass_ends_the_loop() -> None:
+    passes = Passes(length=100.0)
+    async with running(passes) as reconciler:
+        reconciler.poke()
+        await asyncio.sleep(1)
+    assert passes.times == [0.0]

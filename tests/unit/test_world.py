@@ -1,0 +1,239 @@
+"""The cluster as watches and lists have told it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+from builders import (
+    advertisement_object,
+    endpoint,
+    endpoint_slice_object,
+    node,
+    node_object,
+    pool_object,
+    report_object,
+    service_object,
+)
+from small_api import SmallApi
+
+from bellmetal import resources
+from bellmetal.cluster import Endpoints
+from bellmetal.config import Problem
+from bellmetal.world import Collection, Kind, World
+
+NODES = Kind("", "v1", "nodes", resources.Node)
+
+
+def nodes() -> Collection[resources.Node, str]:
+    """Nodes, as the address that they have."""
+    return Collection(NODES, lambda body: (body.status.addresses or [])[0].address)
+
+
+def told(address: str, version: int | str, name: str = "n1") -> resources.Node:
+    return node_object(name, address=address, resource_version=str(version))
+
+
+def raw(body: object) -> dict[str, Any]:
+    return msgspec.json.decode(msgspec.json.encode(body))  # type: ignore[no-any-return]
+
+
+# --- one collection ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("second", "changed", "known"),
+    [
+        pytest.param(told("new", 9), True, "new", id="newer news replaces"),
+        pytest.param(told("old", 9), False, "old", id="newer news that says the same is no news"),
+        pytest.param(told("new", 3), False, "old", id="older news never replaces"),
+        pytest.param(told("new", 5), True, "new", id="news of one version does"),
+        pytest.param(told("new", "x9"), True, "new", id="so does news of an unknown order"),
+    ],
+)
+def test_news_of_one_object(second: resources.Node, changed: bool, known: str) -> None:
+    collection = nodes()
+    assert collection.take(told("old", 5))
+    assert collection.take(second) is changed
+    assert collection.nouns == {"n1": known}
+
+
+def test_versions_are_numbers_not_texts() -> None:
+    collection = nodes()
+    collection.take(told("old", 9))
+    assert collection.take(told("new", 10))
+
+
+@pytest.mark.parametrize("event", ["ADDED", "MODIFIED", None])
+def test_a_watch_event_as_kopf_hands_it_over(event: str | None) -> None:
+    collection = nodes()
+    assert collection.apply(event, raw(told("here", 5)))
+    assert not collection.apply(event, raw(told("here", 5)))
+    assert collection.nouns == {"n1": "here"}
+
+
+def test_a_deleted_object_is_forgotten_and_is_news_once() -> None:
+    collection = nodes()
+    collection.take(told("here", 5))
+    assert collection.apply("DELETED", raw(told("here", 6)))
+    assert not collection.apply("DELETED", raw(told("here", 6)))
+    assert collection.nouns == {}
+
+
+def test_an_object_of_the_same_name_comes_back() -> None:
+    collection = nodes()
+    collection.take(told("old", 5))
+    collection.apply("DELETED", raw(told("old", 6)))
+    assert collection.take(told("new", 7))
+    assert collection.nouns == {"n1": "new"}
+
+
+def test_a_deletion_that_is_older_than_what_is_known_is_no_news() -> None:
+    collection = nodes()
+    collection.take(told("reborn", 9))
+    assert not collection.apply("DELETED", raw(told("old", 6)))
+    assert collection.nouns == {"n1": "reborn"}
+
+
+def test_old_news_never_brings_a_deleted_object_back() -> None:
+    collection = nodes()
+    collection.take(told("old", 5))
+    collection.apply("DELETED", raw(told("old", 6)))
+    assert not collection.take(told("old", 5))
+    assert collection.nouns == {}
+
+
+def test_what_is_not_in_a_list_is_gone() -> None:
+    collection = nodes()
+    collection.take_all([told("a", 1, "n1"), told("b", 2, "n2")], "3")
+    assert collection.take_all([told("b", 2, "n2"), told("c", 4, "n3")], "5")
+    assert collection.nouns == {"n2": "b", "n3": "c"}
+
+
+def test_a_list_that_says_the_same_is_no_news() -> None:
+    collection = nodes()
+    assert collection.take_all([told("a", 1)], "3")
+    assert not collection.take_all([told("a", 1)], "4")
+
+
+def test_a_list_never_replaces_newer_news() -> None:
+    collection = nodes()
+    collection.take(told("new", 9))
+    assert not collection.take_all([told("old", 5)], "6")
+    assert collection.nouns == {"n1": "new"}
+
+
+def test_a_list_never_removes_what_was_made_while_it_was_read() -> None:
+    collection = nodes()
+    collection.take(told("made meanwhile", 9))
+    assert not collection.take_all([], "6")
+    assert collection.nouns == {"n1": "made meanwhile"}
+    assert collection.take_all([], "10")
+    assert collection.nouns == {}
+
+
+def test_a_list_never_brings_back_what_was_deleted_while_it_was_read() -> None:
+    collection = nodes()
+    collection.take(told("old", 5))
+    collection.apply("DELETED", raw(told("old", 9)))
+    assert not collection.take_all([told("old", 5)], "6")
+    assert collection.nouns == {}
+
+
+@pytest.mark.parametrize(
+    ("kind", "path"),
+    [
+        pytest.param(NODES, "/api/v1/nodes", id="core"),
+        pytest.param(
+            Kind("metallb.io", "v1beta1", "ipaddresspools", resources.IPAddressPool),
+            "/apis/metallb.io/v1beta1/ipaddresspools",
+            id="a group",
+        ),
+    ],
+)
+def test_paths_of_collections(kind: Kind[Any], path: str) -> None:
+    assert kind.path() == path
+
+
+def test_the_path_of_a_collection_in_one_namespace() -> None:
+    kind = Kind("metallb.io", "v1beta1", "ipaddresspools", resources.IPAddressPool, True)
+    assert kind.path("ns") == "/apis/metallb.io/v1beta1/namespaces/ns/ipaddresspools"
+
+
+# --- all of them ---------------------------------------------------------------------------------
+
+
+def test_the_cluster_of_a_moment() -> None:
+    world = World("", False)
+    world.services.take(service_object("shop/web"))
+    world.nodes.take(node_object("n1"))
+    world.reports.take(report_object("n1"))
+    world.endpoint_slices.take(endpoint_slice_object("shop/web", endpoint("n1")))
+    other = endpoint_slice_object("shop/web", endpoint("n2"))
+    renamed = msgspec.structs.replace(other.metadata, name="web-2")
+    world.endpoint_slices.take(msgspec.structs.replace(other, metadata=renamed))
+    cluster = world.cluster(world.validated().config)
+    assert list(cluster.services) == ["shop/web"]
+    assert cluster.endpoints == {"shop/web": Endpoints(True, frozenset(["n1", "n2"]))}
+    assert (cluster.nodes, cluster.speakers) == ({"n1": node("n1")}, {"n1"})
+
+
+def test_the_configuration_is_validated_anew_only_when_it_changed() -> None:
+    world = World("", False)
+    world.pools.take(pool_object(meta={"resource_version": "1"}))
+    first = world.validated()
+    world.pools.take(pool_object(meta={"resource_version": "2", "annotations": {"touched": "x"}}))
+    assert world.validated() is first
+    world.pools.take(pool_object("main", "198.51.100.0/24", meta={"resource_version": "3"}))
+    assert world.validated() is not first
+
+
+def test_labels_of_namespaces_are_part_of_the_configuration() -> None:
+    world = World("", False)
+    reserved = resources.ServiceAllocation(
+        namespace_selectors=[resources.LabelSelector(match_labels={"team": "a"})]
+    )
+    world.pools.take(pool_object(service_allocation=reserved))
+    assert world.validated().config.pools[0].namespaces == frozenset()
+    meta = resources.Metadata(name="shop", labels={"team": "a"})
+    world.namespaces.take(resources.Namespace(metadata=meta))
+    assert world.validated().config.pools[0].namespaces == {"shop"}
+
+
+def test_the_object_of_a_problem_is_found_by_its_uid() -> None:
+    world = World("", False)
+    world.pools.take(pool_object(addresses=["web"]))
+    world.l2_advertisements.take(advertisement_object())
+    [problem] = world.validated().problems
+    assert world.reference(problem) == resources.ObjectReference(
+        "metallb.io/v1beta1",
+        "IPAddressPool",
+        "metallb-system",
+        "main",
+        "uid-metallb-system-main",
+    )
+    assert world.reference(Problem("IPAddressPool", "gone", "spec", "bad", "uid-gone")) is None
+
+
+async def test_everything_is_loaded_and_a_second_time_is_no_news() -> None:
+    api = SmallApi()
+    api.put("/api/v1/namespaces/shop/services/web", service_object())
+    api.put("/api/v1/nodes/n1", node_object())
+    pools = "/apis/metallb.io/v1beta1/namespaces/{}/ipaddresspools/main"
+    api.put(pools.format("metallb-system"), pool_object())
+    api.put(pools.format("elsewhere"), pool_object("other"))
+    world = World("", False)
+    assert await world.load(api, "metallb-system")
+    assert list(world.services.nouns) == ["shop/web"]
+    assert list(world.nodes.nouns) == ["n1"]
+    assert list(world.pools.nouns) == ["metallb-system/main"]
+    assert not await world.load(api, "metallb-system")
+
+
+async def test_a_list_that_is_older_than_a_watch_takes_nothing_away() -> None:
+    api = SmallApi()
+    world = World("", False)
+    world.services.take(service_object(meta={"resource_version": "1000"}))
+    assert not await world.load(api, "metallb-system")
+    assert list(world.services.nouns) == ["shop/web"]

@@ -1,0 +1,299 @@
+"""What the controller writes, and what it leaves alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from builders import (
+    addresses,
+    allocation,
+    service,
+    service_object,
+    slice_item,
+    slice_object,
+)
+from small_api import SmallApi
+
+from bellmetal import kube, resources, writer
+from bellmetal.allocation import Allocations
+from bellmetal.api import STRATEGIC_MERGE, ApiError
+from bellmetal.cluster import Service
+from bellmetal.intents import Refused, RefusedReason
+from bellmetal.packing import SliceChanges
+from bellmetal.writer import IN_FLIGHT, ServicePatch, Writer, service_patches
+
+TIME = "2026-06-01T12:00:00Z"
+SLICES = "/apis/bellmetal.io/v1alpha1/namespaces/metallb-system/announcementslices"
+STATUSES = "/apis/metallb.io/v1beta1/namespaces/metallb-system/servicel2statuses"
+NONE_LEFT = Refused("shop/web", RefusedReason.NO_ADDRESS_LEFT, "no available IPs")
+WEB = "/api/v1/namespaces/shop/services/web"
+
+
+@pytest.fixture(autouse=True)
+def _clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writer, "timestamp", lambda: TIME)
+
+
+def shows(pool: str | None, *ingress: str) -> dict[str, Any]:
+    entries = [{"ip": ip, "ipMode": "VIP"} for ip in ingress] or None
+    return {
+        "metadata": {"annotations": {"metallb.io/ip-allocated-from-pool": pool}},
+        "status": {"loadBalancer": {"ingress": entries}},
+    }
+
+
+CONDITION = {
+    "type": "bellmetal.io/AddressAllocated",
+    "status": "False",
+    "reason": "NoAddressLeft",
+    "message": "no available IPs",
+    "lastTransitionTime": TIME,
+}
+CLEARED = {"type": "bellmetal.io/AddressAllocated", "$patch": "delete"}
+
+
+@pytest.mark.parametrize(
+    ("noun", "given", "refused", "body"),
+    [
+        pytest.param(service(), ["192.0.2.1"], None, shows("main", "192.0.2.1"), id="a new one"),
+        pytest.param(
+            service(shown="192.0.2.1", shown_pool="main"), ["192.0.2.1"], None, None, id="as it is"
+        ),
+        pytest.param(
+            service(shown="192.0.2.1", shown_pool="old"),
+            ["192.0.2.1"],
+            None,
+            shows("main", "192.0.2.1"),
+            id="a pool of another name",
+        ),
+        pytest.param(
+            service(shown="192.0.2.9", shown_pool="main"),
+            ["192.0.2.1", "192.0.2.2"],
+            None,
+            shows("main", "192.0.2.1", "192.0.2.2"),
+            id="others than before",
+        ),
+        pytest.param(
+            service(shown="192.0.2.1", shown_pool="main"), [], None, shows(None), id="taken away"
+        ),
+        pytest.param(
+            service(shown_pool="main"), [], None, shows(None), id="only our annotation is left"
+        ),
+        pytest.param(
+            service(shown="203.0.113.1"), [], None, None, id="what we did not give is not ours"
+        ),
+        pytest.param(
+            service(ours=False, shown="192.0.2.1", shown_pool="main"),
+            [],
+            None,
+            None,
+            id="a Service of another class is never touched",
+        ),
+        pytest.param(
+            service(), [], NONE_LEFT, {"status": {"conditions": [CONDITION]}}, id="refused"
+        ),
+        pytest.param(
+            service(refusal="no available IPs"), [], NONE_LEFT, None, id="refused as before"
+        ),
+        pytest.param(
+            service(refusal="another reason"),
+            [],
+            NONE_LEFT,
+            {"status": {"conditions": [CONDITION]}},
+            id="refused for another reason than before",
+        ),
+        pytest.param(
+            service(refusal="no available IPs"),
+            ["192.0.2.1"],
+            None,
+            {
+                "metadata": shows("main")["metadata"],
+                "status": shows("main", "192.0.2.1")["status"] | {"conditions": [CLEARED]},
+            },
+            id="given after all",
+        ),
+        pytest.param(
+            service(shown="192.0.2.1", shown_pool="main"),
+            ["192.0.2.1"],
+            NONE_LEFT,
+            {"status": {"conditions": [CONDITION]}},
+            id="keeps one, was refused another",
+        ),
+    ],
+)
+def test_what_a_service_is_patched_with(
+    noun: Service, given: list[str], refused: Refused | None, body: dict[str, Any] | None
+) -> None:
+    granted = {"shop/web": allocation("shop/web", *given)} if given else {}
+    refusals = {"shop/web": refused} if refused else {}
+    patches = service_patches({"shop/web": noun}, Allocations(granted, refusals))
+    assert [patch.body for patch in patches] == ([] if body is None else [body])
+
+
+@pytest.mark.parametrize(
+    ("noun", "given", "refused", "gives", "refuses"),
+    [
+        pytest.param(service(), ["192.0.2.1"], None, True, False, id="a new address"),
+        pytest.param(
+            service(shown="192.0.2.1", shown_pool="old"),
+            ["192.0.2.1"],
+            None,
+            False,
+            False,
+            id="the same address out of a pool of another name",
+        ),
+        pytest.param(service(), [], NONE_LEFT, False, True, id="a refusal"),
+        pytest.param(
+            service(shown_pool="main", refusal="no available IPs"),
+            [],
+            NONE_LEFT,
+            False,
+            False,
+            id="a refusal that was told",
+        ),
+    ],
+)
+def test_what_is_news(
+    noun: Service, given: list[str], refused: Refused | None, gives: bool, refuses: bool
+) -> None:
+    granted = {"shop/web": allocation("shop/web", *given)} if given else {}
+    refusals = {"shop/web": refused} if refused else {}
+    [patch] = service_patches({"shop/web": noun}, Allocations(granted, refusals))
+    assert (patch.gives, patch.refuses) == (gives, refuses)
+
+
+def test_after_a_patch_nothing_is_left_to_patch() -> None:
+    allocations = Allocations({"shop/web": allocation("shop/web", "192.0.2.1")})
+    again = service(shown="192.0.2.1", shown_pool="main")
+    assert service_patches({"shop/web": again}, allocations) == []
+
+
+# --- carrying it out -----------------------------------------------------------------------------
+
+
+def api_with(*services: resources.Service) -> SmallApi:
+    api = SmallApi()
+    for body in services:
+        meta = body.metadata
+        api.put(f"/api/v1/namespaces/{meta.namespace}/services/{meta.name}", body)
+    return api
+
+
+def patch_for(noun: Service, *given: str) -> ServicePatch:
+    granted = {noun.key: allocation(noun.key, *given)}
+    [patch] = service_patches({noun.key: noun}, Allocations(granted))
+    return patch
+
+
+async def test_a_patch_shows_the_address_and_leaves_the_conditions_of_others_alone() -> None:
+    theirs = resources.Condition("example.net/Other", "True", "Yes", "theirs")
+    ours = resources.Condition(kube.CONDITION, "False", "NoAddressLeft", "no available IPs")
+    api = api_with(service_object(conditions=[theirs, ours]))
+    patch = patch_for(service(refusal="no available IPs"), "192.0.2.1")
+    [(done, body)], failed = await Writer(api, "metallb-system").patch_services([patch])
+    assert (done, failed) == (patch, [])
+    shown = kube.service(body).shown
+    assert (shown.addresses, shown.pool, shown.refusal) == (addresses("192.0.2.1"), "main", "")
+    assert [item.type for item in body.status.conditions or []] == ["example.net/Other"]
+
+
+async def test_a_patch_is_of_the_status_by_strategic_merge_and_names_the_uid() -> None:
+    api = api_with(service_object())
+    await Writer(api, "metallb-system").patch_services([patch_for(service(), "192.0.2.1")])
+    [request] = api.writes()
+    assert (request.method, request.path) == ("PATCH", f"{WEB}/status")
+    assert request.content_type == STRATEGIC_MERGE
+    assert request.body is not None
+    assert request.body["metadata"] == {
+        "uid": "uid-shop-web",
+        "annotations": {"metallb.io/ip-allocated-from-pool": "main"},
+    }
+
+
+@pytest.mark.parametrize(
+    ("present", "error", "failures"),
+    [
+        pytest.param(False, None, [], id="a Service that is gone is no failure"),
+        pytest.param(True, None, [], id="nor is another one of that name"),
+        pytest.param(
+            True, ApiError(500, "InternalError", "no"), ["500 InternalError: no"], id="this is one"
+        ),
+    ],
+)
+async def test_what_cannot_be_written(
+    present: bool, error: ApiError | None, failures: list[str]
+) -> None:
+    reborn = service_object(meta={"uid": "another"})
+    api = api_with(service_object("shop/api"), *([reborn] if present else []))
+    if error is not None:
+        api.refuse[f"{WEB}/status"] = error
+    patches = [patch_for(service(), "192.0.2.1"), patch_for(service("shop/api"), "192.0.2.2")]
+    done, failed = await Writer(api, "metallb-system").patch_services(patches)
+    assert [patch.service.key for patch, _ in done] == ["shop/api"]
+    assert [str(item) for item in failed] == failures
+    assert "annotations" not in api.objects.get(WEB, {}).get("metadata", {})
+
+
+@pytest.mark.looptime
+async def test_many_patches_go_out_at_the_same_time_but_not_all_of_them() -> None:
+    nouns = [service(f"shop/s{number}") for number in range(100)]
+    api = api_with(*[service_object(noun.key) for noun in nouns])
+    api.slow = 1.0
+    patches = [patch_for(noun, "192.0.2.1") for noun in nouns]
+    done, _ = await Writer(api, "metallb-system").patch_services(patches)
+    assert (len(done), api.most_busy) == (100, IN_FLIGHT)
+
+
+async def test_slices_are_written_in_the_order_that_speakers_need() -> None:
+    api = SmallApi()
+    api.put(f"{SLICES}/layer2-1", slice_object("layer2-1", slice_item("192.0.2.1")))
+    carried = Writer(api, "metallb-system")
+    await carried.load_slices()
+    gone = carried.slices["layer2-1"]
+    new = slice_object("layer2-0", slice_item("192.0.2.1"), resource_version="")
+    nodes = slice_object("nodes", node_sets=[resources.SliceNodeSet("all")], resource_version="")
+    await carried.write_slices(SliceChanges(write=(new, nodes), delete=(gone,)))
+    assert [(item.method, item.path.removeprefix(SLICES)) for item in api.writes()] == [
+        ("POST", ""),
+        ("POST", ""),
+        ("DELETE", "/layer2-1"),
+    ]
+    assert [item.body["metadata"]["name"] for item in api.writes() if item.body] == [
+        "nodes",
+        "layer2-0",
+    ]
+    assert sorted(carried.slices) == ["layer2-0", "nodes"]
+
+
+async def test_a_slice_that_stands_is_replaced_and_its_new_version_remembered() -> None:
+    api = SmallApi()
+    api.put(f"{SLICES}/layer2-0", slice_object("layer2-0"))
+    carried = Writer(api, "metallb-system")
+    await carried.load_slices()
+    for address in ("192.0.2.1", "192.0.2.2"):
+        before = carried.slices["layer2-0"]
+        item = slice_object(
+            "layer2-0", slice_item(address), resource_version=before.metadata.resource_version
+        )
+        await carried.write_slices(SliceChanges(write=(item,)))
+    assert [item.method for item in api.writes()] == ["PUT", "PUT"]
+    assert carried.slices["layer2-0"].spec.announcements == [slice_item("192.0.2.2")]
+
+
+async def test_a_slice_that_somebody_else_wrote_is_a_conflict() -> None:
+    api = SmallApi()
+    api.put(f"{SLICES}/layer2-0", slice_object("layer2-0"))
+    stale = slice_object("layer2-0", resource_version="stale")
+    with pytest.raises(ApiError) as caught:
+        await Writer(api, "metallb-system").write_slices(SliceChanges(write=(stale,)))
+    assert caught.value.conflict
+
+
+async def test_a_superseded_status_is_deleted_and_one_that_is_gone_is_fine() -> None:
+    api = SmallApi()
+    api.put(f"{STATUSES}/l2-a", resources.ServiceL2Status(metadata=resources.Metadata("l2-a")))
+    carried = Writer(api, "metallb-system")
+    await carried.delete_l2_status("l2-a")
+    await carried.delete_l2_status("l2-a")
+    assert api.objects == {}
