@@ -96,10 +96,10 @@ class _Pass:
         services.sort(key=lambda service: (service.created, service.key))
         self._keep_by_ledger({service.uid: service for service in services})
         self._adopt_shown(services)
-        given_up = True
-        while given_up:  # what one gives up, another may have been refused
+        gave_up = [True]
+        while any(gave_up):  # what one gives up, another may have been refused
             self.refused, self.free = {}, _FreeAddresses(self.users)
-            given_up = any([self._serve(service) for service in services])
+            gave_up = [self._serve(service) for service in services]
         return Allocations(self.granted, self.refused)
 
     # --- 2: what is held stays -------------------------------------------------------------------

@@ -41,7 +41,7 @@ log = logging.getLogger(__name__)
 
 COMPONENT = "metallb-controller"
 RELIST_EVERY = 600.0  # seconds; finds what a broken watch lost
-SECOND_LOOK = 10.0  # seconds; Kopf's watches come back later than the API
+SECOND_LOOK = 5.0  # seconds; Kopf's watches come back later than the API
 DRAIN = 3.0  # seconds that events may take at the end
 
 

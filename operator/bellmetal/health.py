@@ -49,4 +49,5 @@ class Endpoints:
         return web.Response(text="not ready\n", status=503)
 
     async def _metrics(self, _: web.Request) -> web.Response:
-        return web.Response(body=exposition(), headers={"Content-Type": "text/plain; version=0.0.4"})
+        headers = {"Content-Type": "text/plain; version=0.0.4"}
+        return web.Response(body=exposition(), headers=headers)

@@ -61,8 +61,9 @@ class Leadership:
         lease = self._lease
         if lease is None or lease.spec.holder_identity != self.identity:
             return
-        with contextlib.suppress(ApiError):
-            await self._write(lease, "")
+        with contextlib.suppress(ApiError, TimeoutError):
+            async with asyncio.timeout(REQUEST_TIMEOUT):
+                await self._write(lease, "")
 
     async def _try(self) -> bool:
         try:

@@ -70,9 +70,7 @@ class Notices:
             log.warning(sentence, extra=extra | {"reason": patch.refused.reason.value})
             self._events.record(told.reference, "AllocationFailed", sentence, warning=True)
 
-    def freed(
-        self, released: Iterable[tuple[Holder, IPAddress]], allocations: Allocations
-    ) -> None:
+    def freed(self, released: Iterable[tuple[Holder, IPAddress]], allocations: Allocations) -> None:
         """Addresses that the ledger has taken back, of Services that have no other now.
 
         Not seen from their status: the API server clears it itself when the type changes.
