@@ -61,12 +61,19 @@ def settle(
         _grant(address, pool, users, held.get(address), now)
         for address, (pool, users) in wanted.items()
     ]
+    by_uid = {service.uid: service for service in services.values()}
     changed += [
         Holding(address, holding.term, holding.pool, (), holding.holders[0], now)
         for address, holding in held.items()
-        if holding.holders and address not in wanted
+        if holding.holders and address not in wanted and not _still_shown(holding, by_uid)
     ]
     return tuple(entry for entry in changed if held.get(entry.address) != entry)
+
+
+def _still_shown(holding: Holding, by_uid: Mapping[str, Service]) -> bool:
+    """Whether a Service that is no longer ours to touch (another class) still shows it."""
+    users = [by_uid[holder.uid] for holder in holding.holders if holder.uid in by_uid]
+    return any(not user.ours and holding.address in user.shown.addresses for user in users)
 
 
 def _grant(
@@ -78,7 +85,10 @@ def _grant(
     )
     kept = before is not None and any(user.uid in old for user in users)
     term = before.term if before is not None and kept else (before.term if before else 0) + 1
-    return Holding(address, term, pool, holders, before.last_holder if before else None)
+    last = before.last_holder if before else None
+    if before is not None and before.holders and not kept:
+        last = before.holders[0]
+    return Holding(address, term, pool, holders, last)
 
 
 class _Pass:
@@ -95,9 +105,10 @@ class _Pass:
         services = [service for service in self.cluster.services.values() if service.wants_address]
         services.sort(key=lambda service: (service.created, service.key))
         self._keep_by_ledger({service.uid: service for service in services})
-        self._adopt_shown(services)
+        self._respect_others()
         gave_up = [True]
         while any(gave_up):  # what one gives up, another may have been refused
+            self._adopt_shown(services)
             self.refused, self.free = {}, _FreeAddresses(self.users)
             gave_up = [self._serve(service) for service in services]
         return Allocations(self.granted, self.refused)
@@ -115,6 +126,13 @@ class _Pass:
             holdings.sort(key=lambda holding: _position(holding.address, shown))
             addresses = tuple(holding.address for holding in holdings)
             self._grant(by_uid[uid], addresses, holdings[0].pool)
+
+    def _respect_others(self) -> None:
+        """What Services of another class show is taken, whoever gave it to them."""
+        for service in self.cluster.services.values():
+            if not service.ours:
+                for address in service.shown.addresses:
+                    self.users.setdefault(address, service.key)
 
     def _adopt_shown(self, services: Iterable[Service]) -> None:
         for service in services:

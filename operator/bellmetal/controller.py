@@ -57,7 +57,7 @@ class Controller:
         self.events = Events(client, COMPONENT, self.identity)
         self.notices = Notices(self.world, self.events)
         self.ledger = Ledger(client, self.namespace)
-        self.writer = Writer(client, self.namespace)
+        self.writer = Writer(client, self.namespace, self.world.slices)
         self.leadership = Leadership(client, self.namespace, self.identity)
         self.reconciler = Reconciler(self.step)
         self.loaded = False
@@ -235,7 +235,6 @@ class Controller:
         await self._ensure_secret()
         await self.world.load(self.client, self.namespace)
         await self.ledger.load()
-        await self.writer.load_slices()
 
     async def _until_done(self, load: Callable[[], Awaitable[None]]) -> None:
         while True:
@@ -268,10 +267,7 @@ class Controller:
                 await self._until_done(self._compare)
 
     async def _compare(self) -> None:
-        slices = self.writer.slices
-        changed = await self.world.load(self.client, self.namespace)
-        await self.writer.load_slices()
-        if changed or self.writer.slices != slices:
+        if await self.world.load(self.client, self.namespace):
             log.info("a fresh list brought what no watch had told")
             self.reconciler.poke()
 

@@ -74,8 +74,8 @@ def _request(spec: resources.ServiceSpec, annotations: Mapping[str, str]) -> Req
         if spec.load_balancer_ip:
             return Request((parse_address(spec.load_balancer_ip),), pool)
     except AddressError:
-        field = "metallb.io/loadBalancerIPs" if text else "spec.loadBalancerIP"
-        return Request(pool=pool, fault=f'invalid {field}: "{text or spec.load_balancer_ip}"')
+        field = "metallb.io/loadBalancerIPs:" if text else "spec.loadBalancerIP"
+        return Request(pool=pool, fault=f'invalid {field} "{text or spec.load_balancer_ip}"')
     return Request(pool=pool)
 
 

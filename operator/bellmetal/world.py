@@ -117,6 +117,7 @@ L2_ADVERTISEMENTS = Kind(
     "metallb.io", "v1beta1", "l2advertisements", resources.L2Advertisement, True
 )
 L2_STATUSES = Kind("metallb.io", "v1beta1", "servicel2statuses", resources.ServiceL2Status, True)
+SLICES = Kind("bellmetal.io", "v1alpha1", "announcementslices", resources.AnnouncementSlice, True)
 REPORTS = Kind("bellmetal.io", "v1alpha1", "speakerreports", resources.SpeakerReport, True)
 
 
@@ -145,6 +146,9 @@ class World:
         self.reports: Collection[resources.SpeakerReport, resources.SpeakerReport] = Collection(
             REPORTS, lambda body: body
         )
+        self.slices: Collection[resources.AnnouncementSlice, resources.AnnouncementSlice] = (
+            Collection(SLICES, lambda body: body)
+        )
         self._validated: tuple[Any, Validated] | None = None
 
     def collections(self) -> tuple[Collection[Any, Any], ...]:
@@ -158,6 +162,7 @@ class World:
             self.l2_advertisements,
             self.l2_statuses,
             self.reports,
+            self.slices,
         )
 
     async def load(self, client: Client, namespace: str) -> bool:

@@ -19,6 +19,7 @@ from bellmetal.cluster import Service
 from bellmetal.events import timestamp
 from bellmetal.intents import Allocation, Refused
 from bellmetal.packing import SliceChanges
+from bellmetal.world import Collection
 
 log = logging.getLogger(__name__)
 
@@ -98,12 +99,16 @@ def _show_refusal(service: Service, refused: Refused | None, body: dict[str, Any
 class Writer:
     """Carries writes out, IN_FLIGHT at a time; one that fails stops no other."""
 
-    def __init__(self, client: Client, namespace: str) -> None:
-        self._client = client
+    def __init__(
+        self,
+        client: Client,
+        namespace: str,
+        slices: Collection[resources.AnnouncementSlice, resources.AnnouncementSlice],
+    ) -> None:
+        self._client, self._known = client, slices
         self._slots = asyncio.Semaphore(IN_FLIGHT)
         self._slices = f"/apis/bellmetal.io/v1alpha1/namespaces/{namespace}/announcementslices"
         self._statuses = f"/apis/metallb.io/v1beta1/namespaces/{namespace}/servicel2statuses"
-        self.slices: dict[str, resources.AnnouncementSlice] = {}
 
     async def patch_services(
         self, patches: Iterable[ServicePatch]
@@ -129,10 +134,15 @@ class Writer:
         await self._all(one(patch) for patch in patches)
         return done, failed
 
+    @property
+    def slices(self) -> dict[str, resources.AnnouncementSlice]:
+        """The slices as last read, written or watched, by name."""
+        return {item.metadata.name: item for item in self._known.nouns.values()}
+
     async def load_slices(self) -> None:
         """Reads the slices as they are."""
-        found, _ = await self._client.list(resources.AnnouncementSlice, self._slices)
-        self.slices = {item.metadata.name: item for item in found}
+        found, version = await self._client.list(resources.AnnouncementSlice, self._slices)
+        self._known.take_all(found, version)
 
     async def write_slices(self, changes: SliceChanges) -> None:
         """Node sets first, then announcements, then deletions; raises ApiError."""
@@ -143,7 +153,7 @@ class Writer:
         for item in changes.delete:
             name = item.metadata.name
             await self._client.delete(f"{self._slices}/{name}")
-            self.slices.pop(name, None)
+            self._known.remove(kube.key_of(item))
 
     async def _write_slice(self, item: resources.AnnouncementSlice) -> None:
         name = item.metadata.name
@@ -153,7 +163,7 @@ class Writer:
             )
         else:
             written = await self._client.create(resources.AnnouncementSlice, self._slices, item)
-        self.slices[name] = written
+        self._known.take(written)
 
     async def delete_l2_status(self, name: str) -> None:
         """Removes a ServiceL2Status whose node no longer owns the address."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from builders import addresses, ranges
 
 from bellmetal.addresses import (
     AddressError,
@@ -16,6 +15,7 @@ from bellmetal.addresses import (
     parse_range,
     quoted,
 )
+from builders import addresses, ranges
 
 
 @pytest.mark.parametrize(

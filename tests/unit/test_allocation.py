@@ -5,13 +5,24 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from builders import LONG_AGO, NOW, addresses, cluster, held, holder, holding, labelled, pool, service
 
 from bellmetal.addresses import Family
 from bellmetal.allocation import Allocations, allocate, settle
 from bellmetal.cluster import Cluster, Service
 from bellmetal.holdings import Holdings
 from bellmetal.intents import Allocation, Refused, RefusedReason
+from builders import (
+    LONG_AGO,
+    NOW,
+    addresses,
+    cluster,
+    held,
+    holder,
+    holding,
+    labelled,
+    pool,
+    service,
+)
 
 SMALL = pool("small", "192.0.2.1-192.0.2.2")
 BROKEN = pool("broken", broken=True)
@@ -94,9 +105,7 @@ def test_a_service_of_the_same_name_but_another_uid_inherits_nothing() -> None:
     [
         pytest.param("main", {}, "192.0.2.9 main", id="ours by its annotation"),
         pytest.param("", {}, "192.0.2.9 main", id="in a pool of ours"),
-        pytest.param(
-            "main", held(holding("192.0.2.9")), "192.0.2.9 main", id="free in the ledger"
-        ),
+        pytest.param("main", held(holding("192.0.2.9")), "192.0.2.9 main", id="free in the ledger"),
         pytest.param(
             "main",
             held(holding("192.0.2.9", "gone/one")),
@@ -111,9 +120,7 @@ def test_a_service_of_the_same_name_but_another_uid_inherits_nothing() -> None:
         ),
     ],
 )
-def test_what_a_status_shows_is_adopted(
-    shown_pool: str, ledger: Holdings, expected: str
-) -> None:
+def test_what_a_status_shows_is_adopted(shown_pool: str, ledger: Holdings, expected: str) -> None:
     world = cluster(service("shop/web", shown="192.0.2.9", shown_pool=shown_pool))
     assert given(world, ledger) == {"shop/web": expected}
 
@@ -132,6 +139,16 @@ def test_of_two_services_that_show_one_address_the_older_keeps_it() -> None:
     young = service("shop/a", shown="192.0.2.9", shown_pool="main", created=NOW)
     old = service("shop/b", shown="192.0.2.9", shown_pool="main")
     assert given(cluster(young, old)) == {"shop/a": "192.0.2.0 main", "shop/b": "192.0.2.9 main"}
+
+
+def test_of_two_services_that_show_one_address_the_younger_keeps_it_when_the_older_moves() -> None:
+    pools = [pool(auto_assign=False)]
+    young = service("shop/a", shown="192.0.2.9", created=NOW)
+    old = service("shop/b", "192.0.2.3", shown="192.0.2.9")
+    assert given(cluster(young, old, pools=pools)) == {
+        "shop/a": "192.0.2.9 main",
+        "shop/b": "192.0.2.3 main",
+    }
 
 
 def test_an_address_that_stands_twice_in_a_status_is_adopted_once() -> None:
@@ -477,11 +494,7 @@ def settled(world: Cluster, ledger: Holdings) -> tuple[object, ...]:
         pytest.param(
             [service("shop/web")],
             held(holding("192.0.2.0", term=3, last_holder=holder("bank/a"), freed_at=LONG_AGO)),
-            (
-                holding(
-                    "192.0.2.0", holder("shop/web", NOW), term=4, last_holder=holder("bank/a")
-                ),
-            ),
+            (holding("192.0.2.0", holder("shop/web", NOW), term=4, last_holder=holder("bank/a")),),
             id="a new holder raises the term",
         ),
         pytest.param(

@@ -12,10 +12,10 @@ from typing import Any
 import msgspec
 import pytest
 from aiohttp import web
-from builders import service_object
 
 from bellmetal import api, resources
 from bellmetal.api import Access, ApiError, Client, KubeconfigError, find_access, read_kubeconfig
+from builders import service_object
 
 SERVICES = "/api/v1/services"
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -255,7 +255,10 @@ async def test_lines(chunks: list[bytes], expected: list[bytes]) -> None:
         pytest.param((502, None), "502 : <html>bad gateway</html>", "", id="a proxy that talks"),
         pytest.param((503, b"\xff{"), "503 : \ufffd{", "", id="bytes that are no text"),
         pytest.param(
-            (500, b'{"message":"\xff"}'), '500 : {"message":"\ufffd"}', "", id="JSON with such bytes"
+            (500, b'{"message":"\xff"}'),
+            '500 : {"message":"\ufffd"}',
+            "",
+            id="JSON with such bytes",
         ),
     ],
 )
@@ -600,17 +603,13 @@ def test_nowhere_to_go(elsewhere: Path) -> None:
     ("host", "server"),
     [("10.96.0.1", "https://10.96.0.1:443"), ("fd00::1", "https://[fd00::1]:443")],
 )
-def test_in_a_pod(
-    host: str, server: str, elsewhere: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_in_a_pod(host: str, server: str, elsewhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (elsewhere / "pod").mkdir()
     (elsewhere / "pod" / "token").write_text("t")
     (elsewhere / "pod" / "ca.crt").write_text("ca")
     monkeypatch.setenv("KUBERNETES_SERVICE_HOST", host)
     monkeypatch.setenv("KUBERNETES_SERVICE_PORT", "443")
-    assert find_access() == Access(
-        server, ca_data=b"ca", token_file=elsewhere / "pod" / "token"
-    )
+    assert find_access() == Access(server, ca_data=b"ca", token_file=elsewhere / "pod" / "token")
 
 
 def test_the_environment_comes_before_the_home(
@@ -633,9 +632,7 @@ def test_access_never_prints_its_secrets() -> None:
         client_certificate=b"hidden",
         client_key=b"hidden",
     )
-    assert repr(access) == (
-        "Access(server='https://192.0.2.1', token_file=None, insecure=False)"
-    )
+    assert repr(access) == ("Access(server='https://192.0.2.1', token_file=None, insecure=False)")
 
 
 def test_no_proof_is_asked_for_where_none_is_wanted() -> None:

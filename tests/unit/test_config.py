@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from builders import addresses, advertisement, labelled, pool
 
 from bellmetal.addresses import Family, parse_address
 from bellmetal.config import Config, Problem
+from builders import addresses, advertisement, labelled, pool
 
 
 @pytest.mark.parametrize(

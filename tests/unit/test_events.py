@@ -8,12 +8,12 @@ import logging
 from collections.abc import AsyncIterator
 
 import pytest
-from small_api import SmallApi
 
 from bellmetal import events
 from bellmetal.api import ApiError
 from bellmetal.events import Events
 from bellmetal.resources import ObjectReference
+from small_api import SmallApi
 
 WEB = ObjectReference("v1", "Service", "shop", "web", "uid-shop-web")
 EVENTS = "/api/v1/namespaces/shop/events"

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from builders import LONG_AGO, NOW, held, holder, holding
 
 from bellmetal.addresses import AddressError, parse_address
 from bellmetal.holdings import Holding, entry_from_holding, holding_from_entry, released
 from bellmetal.resources import LedgerEntry, LedgerHolder
+from builders import LONG_AGO, NOW, held, holder, holding
 
 WEB = LedgerHolder("uid-shop-web", "shop", "web", LONG_AGO)
 

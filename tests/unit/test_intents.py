@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from builders import addresses, announcement, node_set, slice_item, slice_object
 
 from bellmetal.addresses import parse_address
 from bellmetal.intents import (
@@ -17,6 +16,7 @@ from bellmetal.intents import (
     read_slices,
 )
 from bellmetal.resources import ServiceRef, SliceAnnouncement, SliceNode, SliceNodeSet
+from builders import addresses, announcement, node_set, slice_item, slice_object
 
 FULL = announcement(
     term=3,

@@ -5,6 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
+from bellmetal import kube, resources
+from bellmetal.addresses import Family
+from bellmetal.cluster import Endpoints, Node, Request, Service, Shown
 from builders import (
     LONG_AGO,
     addresses,
@@ -16,10 +20,6 @@ from builders import (
     report_object,
     service_object,
 )
-
-from bellmetal import kube, resources
-from bellmetal.addresses import Family
-from bellmetal.cluster import Endpoints, Node, Request, Service, Shown
 
 BOTH = "service can not have both metallb.io/loadBalancerIPs and svc.Spec.LoadBalancerIP"
 
@@ -115,13 +115,11 @@ def test_which_services_are_ours(
             id="one of them is no address",
         ),
         pytest.param(
-            {}, "web", Request(fault='invalid spec.loadBalancerIP: "web"'), id="not an address"
+            {}, "web", Request(fault='invalid spec.loadBalancerIP "web"'), id="not an address"
         ),
     ],
 )
-def test_what_a_service_asks_for(
-    annotations: dict[str, str], ip: str, request_: Request
-) -> None:
+def test_what_a_service_asks_for(annotations: dict[str, str], ip: str, request_: Request) -> None:
     body = service_object(meta={"annotations": annotations}, load_balancer_ip=ip)
     assert kube.service(body).request == request_
 

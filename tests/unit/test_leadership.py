@@ -8,11 +8,11 @@ import logging
 from collections.abc import AsyncIterator
 
 import pytest
-from small_api import SmallApi
 
 from bellmetal import resources
 from bellmetal.api import ApiError
 from bellmetal.leadership import DURATION, RENEW_DEADLINE, Leadership
+from small_api import SmallApi
 
 pytestmark = pytest.mark.looptime
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import logging
 
 import pytest
-from builders import LONG_AGO, NOW, holder, holding
-from small_api import SmallApi
 
 from bellmetal import resources
 from bellmetal.addresses import block_of, parse_address
 from bellmetal.api import ApiError
 from bellmetal.holdings import Holding
 from bellmetal.ledger import Ledger, LedgerConflictError, shard_name
+from builders import LONG_AGO, NOW, holder, holding
+from small_api import SmallApi
 
 LEDGERS = "/apis/bellmetal.io/v1alpha1/namespaces/metallb-system/addressledgers"
 SHARD = f"{LEDGERS}/ipv4-192.0.2.0"
@@ -119,9 +119,7 @@ async def test_nothing_old_shines_through_a_patch(before: Holding, after: Holdin
 
 async def test_entries_of_two_blocks_are_two_requests_and_of_one_block_one() -> None:
     api = SmallApi()
-    await written(
-        api, HELD, holding("192.0.2.2", "shop/a"), holding("192.0.3.1", "shop/b")
-    )
+    await written(api, HELD, holding("192.0.2.2", "shop/a"), holding("192.0.3.1", "shop/b"))
     assert [request.method for request in api.writes()] == ["POST", "POST"]
     assert len(await read_again(api)) == 3
 

@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from builders import allocation, pool_object
 
 from bellmetal import metrics
 from bellmetal.addresses import parse_address
@@ -14,6 +13,7 @@ from bellmetal.allocation import Allocations
 from bellmetal.notices import count_pools
 from bellmetal.speaker import _Counts
 from bellmetal.world import World
+from builders import allocation, pool_object
 
 LINE = re.compile(r"(\w+)(?:\{(.*)\})? (\S+)")
 LABEL = re.compile(r'(\w+)="([^"]*)"')
@@ -103,7 +103,9 @@ def test_counts_on_the_wire_are_counted_by_address() -> None:
 
 def test_pools_are_counted() -> None:
     world = World("", False)
-    world.pools.take_all([pool_object("main", "192.0.2.0/30"), pool_object("empty", "192.0.3.0/30")])
+    world.pools.take_all(
+        [pool_object("main", "192.0.2.0/30"), pool_object("empty", "192.0.3.0/30")]
+    )
     granted = {
         "shop/a": allocation("shop/a", "192.0.2.1"),
         "shop/b": allocation("shop/b", "192.0.2.2"),

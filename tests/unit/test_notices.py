@@ -5,13 +5,6 @@ from __future__ import annotations
 import logging
 
 import pytest
-from builders import (
-    allocation,
-    holder,
-    pool_object,
-    service,
-    service_object,
-)
 
 from bellmetal import metrics
 from bellmetal.addresses import parse_address
@@ -24,6 +17,13 @@ from bellmetal.notices import PATIENCE, Notices
 from bellmetal.resources import ObjectReference
 from bellmetal.world import World
 from bellmetal.writer import service_patches
+from builders import (
+    allocation,
+    holder,
+    pool_object,
+    service,
+    service_object,
+)
 
 NONE_LEFT = Refused("shop/web", RefusedReason.NO_ADDRESS_LEFT, "no available IPs")
 NO_ENDPOINTS = Withheld(

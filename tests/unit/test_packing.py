@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from builders import announcement, node_set, slice_item, slice_object
 
 from bellmetal.intents import Announcement, Intents, announcement_to_slice, node_set_to_slice
 from bellmetal.packing import CAPACITY, SliceChanges, pack
 from bellmetal.resources import AnnouncementSlice
+from builders import announcement, node_set, slice_item, slice_object
 
 SETS = (node_set("all"),)
 NODES = slice_object("nodes", node_sets=[node_set_to_slice(item) for item in SETS])
@@ -21,9 +21,7 @@ def stored(name: str, announcements: tuple[Announcement, ...]) -> AnnouncementSl
     return slice_object(name, *map(announcement_to_slice, announcements))
 
 
-def packed(
-    announcements: tuple[Announcement, ...], *slices: AnnouncementSlice
-) -> SliceChanges:
+def packed(announcements: tuple[Announcement, ...], *slices: AnnouncementSlice) -> SliceChanges:
     return pack(Intents(announcements, SETS), {item.metadata.name: item for item in slices})
 
 
@@ -42,9 +40,7 @@ def test_the_first_slices() -> None:
     changes = packed(many(1, 1))
     assert changes == SliceChanges(
         (
-            slice_object(
-                "nodes", node_sets=[node_set_to_slice(SETS[0])], resource_version=""
-            ),
+            slice_object("nodes", node_sets=[node_set_to_slice(SETS[0])], resource_version=""),
             slice_object("layer2-0", announcement_to_slice(many(1, 1)[0]), resource_version=""),
         )
     )

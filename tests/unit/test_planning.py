@@ -5,6 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
+from bellmetal.addresses import IPAddress, parse_address
+from bellmetal.allocation import Allocations
+from bellmetal.cluster import Cluster, Endpoints, Node
+from bellmetal.facts import Claim
+from bellmetal.holdings import Holdings
+from bellmetal.intents import Announcement, Intents, ServiceId, Withheld, WithheldReason, rank
+from bellmetal.planning import ALL_NODES, Standing, plan, standings
 from builders import (
     addresses,
     advertisement,
@@ -20,14 +28,6 @@ from builders import (
     preferring,
     service,
 )
-
-from bellmetal.addresses import IPAddress, parse_address
-from bellmetal.allocation import Allocations
-from bellmetal.cluster import Cluster, Endpoints, Node
-from bellmetal.facts import Claim
-from bellmetal.holdings import Holdings
-from bellmetal.intents import Announcement, Intents, ServiceId, Withheld, WithheldReason, rank
-from bellmetal.planning import ALL_NODES, Standing, plan, standings
 
 ADDRESS = parse_address("192.0.2.10")
 WEB = service("shop/web")
@@ -338,7 +338,7 @@ def test_new_addresses_are_spread_so_that_no_node_has_more_than_its_share() -> N
     }
     intents = plan(cluster(*services, nodes=["n1", "n2", "n3", "n4"]), Allocations(granted), {}, {})
     owners = [item.owner for item in intents.announcements]
-    assert max(owners.count(name) for name in owners) <= 13  # 1.25 × 40 ÷ 4, rounded up
+    assert max(owners.count(name) for name in owners) <= 13  # 1.25 times the mean of 10, rounded up
 
 
 # --- terms ---------------------------------------------------------------------------------------
@@ -372,9 +372,7 @@ def test_terms(in_ledger: int | None, present: Standing | None, term: int) -> No
     [
         pytest.param([], "n1", 5, True, id="no claims: the owner in the slices"),
         pytest.param([claim(node="n1", term=5, epoch=3)], "n1", 5, True, id="the owner's claim"),
-        pytest.param(
-            [claim(node="n2", term=5, epoch=1)], "n2", 5, False, id="one that took over"
-        ),
+        pytest.param([claim(node="n2", term=5, epoch=1)], "n2", 5, False, id="one that took over"),
         pytest.param(
             [claim(node="n2", term=5, epoch=1), claim(node="n3", term=5, epoch=2)],
             "n3",
@@ -396,9 +394,7 @@ def test_terms(in_ledger: int | None, present: Standing | None, term: int) -> No
         ),
     ],
 )
-def test_who_stands_as_owner(
-    claims: list[Claim], owner: str, term: int, confirmed: bool
-) -> None:
+def test_who_stands_as_owner(claims: list[Claim], owner: str, term: int, confirmed: bool) -> None:
     nodes = {name: node(name) for name in ("n1", "n2", "n3")}
     found = standings([announcement(owner="n1", term=5)], claims, nodes)
     assert found == {ADDRESS: Standing(owner, term, confirmed)}

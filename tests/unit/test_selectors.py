@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from builders import labelled
 
 from bellmetal.selectors import Requirement, Selector, any_matches
+from builders import labelled
 
 LABELS = {"zone": "a", "rack": "7"}
 

@@ -124,7 +124,10 @@ def test_in_a_pod_the_namespace_is_the_pods(tmp_path: Path) -> None:
             id="a port too far",
         ),
         pytest.param(
-            "controller --port=-1", {}, 'bellmetal: error: --port: "-1" is not a port', id="negative"
+            "controller --port=-1",
+            {},
+            'bellmetal: error: --port: "-1" is not a port',
+            id="negative",
         ),
         pytest.param(
             "controller --health-probe-port=",

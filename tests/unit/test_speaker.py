@@ -11,7 +11,8 @@ from bellmetal.speaker import read_exclude_file
 
 METALLB_DEFAULT = """
 announcedInterfacesToExclude: ["^docker.*", "^cbr.*", "^dummy.*", "^virbr.*", "^lxcbr.*",
-  "^veth.*", "^lo$", "^cali.*", "^tunl.*", "^flannel.*", "^kube-ipvs.*", "^cni.*", "^nodelocaldns.*"]
+  "^veth.*", "^lo$", "^cali.*", "^tunl.*", "^flannel.*", "^kube-ipvs.*", "^cni.*",
+  "^nodelocaldns.*"]
 """
 
 

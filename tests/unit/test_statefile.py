@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from builders import slice_item, slice_object
 
 from bellmetal.resources import ReportedClaim
 from bellmetal.statefile import State, StateFile
+from builders import slice_item, slice_object
 
 SLICES = [slice_object("layer2-0", slice_item())]
 CLAIMS = [ReportedClaim("192.0.2.10", 3, 1, True)]
@@ -24,9 +24,7 @@ def test_what_was_written_is_read(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "made").iterdir()] == ["state.json"]
 
 
-def test_no_file_is_nothing_to_talk_about(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_no_file_is_nothing_to_talk_about(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     assert state_file(tmp_path).read() is None
     assert caplog.messages == []
 

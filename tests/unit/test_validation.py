@@ -3,16 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from builders import (
-    advertisement,
-    advertisement_object,
-    labelled,
-    metadata,
-    pool,
-    pool_object,
-    preferring,
-    selector_object,
-)
 
 from bellmetal.config import Config, L2Advertisement, Pool
 from bellmetal.resources import (
@@ -27,6 +17,16 @@ from bellmetal.resources import (
 )
 from bellmetal.selectors import Requirement, Selector
 from bellmetal.validation import Validated, validate
+from builders import (
+    advertisement,
+    advertisement_object,
+    labelled,
+    metadata,
+    pool,
+    pool_object,
+    preferring,
+    selector_object,
+)
 
 NAMESPACES = {"shop": {"team": "a"}, "bank": {"team": "b"}}
 
@@ -72,8 +72,10 @@ def test_sound_objects_become_nouns_sorted_by_name() -> None:
     ]
     assert check(*objects) == Validated(
         Config(
-            (pool("a", "192.0.2.128/25", auto_assign=False, avoid_buggy=True),)
-            + (pool("b", "192.0.2.0/25"),),
+            (
+                pool("a", "192.0.2.128/25", auto_assign=False, avoid_buggy=True),
+                pool("b", "192.0.2.0/25"),
+            ),
             (advertisement("x", pools="a", interfaces=frozenset(["eth0"])), advertisement("y")),
         ),
         (),
@@ -122,8 +124,12 @@ def test_problems_of_addresses(entries: list[str], problems: list[str]) -> None:
 
 
 def test_of_two_pools_that_overlap_the_younger_is_invalid() -> None:
-    older = pool_object("zebra", "192.0.2.0/24", meta={"creation_timestamp": "2026-01-01T00:00:00Z"})
-    younger = pool_object("ant", "192.0.2.9/32", meta={"creation_timestamp": "2026-01-02T00:00:00Z"})
+    older = pool_object(
+        "zebra", "192.0.2.0/24", meta={"creation_timestamp": "2026-01-01T00:00:00Z"}
+    )
+    younger = pool_object(
+        "ant", "192.0.2.9/32", meta={"creation_timestamp": "2026-01-02T00:00:00Z"}
+    )
     validated = check(younger, older)
     assert [str(item) for item in validated.problems] == [
         'IPAddressPool/ant spec.addresses[0]: "192.0.2.9-192.0.2.9" overlaps with'
@@ -175,9 +181,7 @@ def test_a_problem_carries_the_uid_of_its_object() -> None:
             id="by label",
         ),
         pytest.param(
-            ServiceAllocation(
-                namespaces=["shop"], namespace_selectors=[selector_object(team="b")]
-            ),
+            ServiceAllocation(namespaces=["shop"], namespace_selectors=[selector_object(team="b")]),
             0,
             frozenset(["shop", "bank"]),
             (),

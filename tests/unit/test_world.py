@@ -6,6 +6,11 @@ from typing import Any
 
 import msgspec
 import pytest
+
+from bellmetal import resources
+from bellmetal.cluster import Endpoints
+from bellmetal.config import Problem
+from bellmetal.world import Collection, Kind, World
 from builders import (
     advertisement_object,
     endpoint,
@@ -17,11 +22,6 @@ from builders import (
     service_object,
 )
 from small_api import SmallApi
-
-from bellmetal import resources
-from bellmetal.cluster import Endpoints
-from bellmetal.config import Problem
-from bellmetal.world import Collection, Kind, World
 
 NODES = Kind("", "v1", "nodes", resources.Node)
 

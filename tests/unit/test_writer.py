@@ -5,6 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
+from bellmetal import kube, resources, writer
+from bellmetal.allocation import Allocations
+from bellmetal.api import STRATEGIC_MERGE, ApiError
+from bellmetal.cluster import Service
+from bellmetal.intents import Refused, RefusedReason
+from bellmetal.packing import SliceChanges
+from bellmetal.world import World
+from bellmetal.writer import IN_FLIGHT, ServicePatch, Writer, service_patches
 from builders import (
     addresses,
     allocation,
@@ -14,14 +23,6 @@ from builders import (
     slice_object,
 )
 from small_api import SmallApi
-
-from bellmetal import kube, resources, writer
-from bellmetal.allocation import Allocations
-from bellmetal.api import STRATEGIC_MERGE, ApiError
-from bellmetal.cluster import Service
-from bellmetal.intents import Refused, RefusedReason
-from bellmetal.packing import SliceChanges
-from bellmetal.writer import IN_FLIGHT, ServicePatch, Writer, service_patches
 
 TIME = "2026-06-01T12:00:00Z"
 SLICES = "/apis/bellmetal.io/v1alpha1/namespaces/metallb-system/announcementslices"
@@ -191,7 +192,9 @@ async def test_a_patch_shows_the_address_and_leaves_the_conditions_of_others_alo
     ours = resources.Condition(kube.CONDITION, "False", "NoAddressLeft", "no available IPs")
     api = api_with(service_object(conditions=[theirs, ours]))
     patch = patch_for(service(refusal="no available IPs"), "192.0.2.1")
-    [(done, body)], failed = await Writer(api, "metallb-system").patch_services([patch])
+    [(done, body)], failed = await Writer(
+        api, "metallb-system", World("", False).slices
+    ).patch_services([patch])
     assert (done, failed) == (patch, [])
     shown = kube.service(body).shown
     assert (shown.addresses, shown.pool, shown.refusal) == (addresses("192.0.2.1"), "main", "")
@@ -200,7 +203,9 @@ async def test_a_patch_shows_the_address_and_leaves_the_conditions_of_others_alo
 
 async def test_a_patch_is_of_the_status_by_strategic_merge_and_names_the_uid() -> None:
     api = api_with(service_object())
-    await Writer(api, "metallb-system").patch_services([patch_for(service(), "192.0.2.1")])
+    await Writer(api, "metallb-system", World("", False).slices).patch_services(
+        [patch_for(service(), "192.0.2.1")]
+    )
     [request] = api.writes()
     assert (request.method, request.path) == ("PATCH", f"{WEB}/status")
     assert request.content_type == STRATEGIC_MERGE
@@ -229,7 +234,9 @@ async def test_what_cannot_be_written(
     if error is not None:
         api.refuse[f"{WEB}/status"] = error
     patches = [patch_for(service(), "192.0.2.1"), patch_for(service("shop/api"), "192.0.2.2")]
-    done, failed = await Writer(api, "metallb-system").patch_services(patches)
+    done, failed = await Writer(api, "metallb-system", World("", False).slices).patch_services(
+        patches
+    )
     assert [patch.service.key for patch, _ in done] == ["shop/api"]
     assert [str(item) for item in failed] == failures
     assert "annotations" not in api.objects.get(WEB, {}).get("metadata", {})
@@ -241,14 +248,14 @@ async def test_many_patches_go_out_at_the_same_time_but_not_all_of_them() -> Non
     api = api_with(*[service_object(noun.key) for noun in nouns])
     api.slow = 1.0
     patches = [patch_for(noun, "192.0.2.1") for noun in nouns]
-    done, _ = await Writer(api, "metallb-system").patch_services(patches)
+    done, _ = await Writer(api, "metallb-system", World("", False).slices).patch_services(patches)
     assert (len(done), api.most_busy) == (100, IN_FLIGHT)
 
 
 async def test_slices_are_written_in_the_order_that_speakers_need() -> None:
     api = SmallApi()
     api.put(f"{SLICES}/layer2-1", slice_object("layer2-1", slice_item("192.0.2.1")))
-    carried = Writer(api, "metallb-system")
+    carried = Writer(api, "metallb-system", World("", False).slices)
     await carried.load_slices()
     gone = carried.slices["layer2-1"]
     new = slice_object("layer2-0", slice_item("192.0.2.1"), resource_version="")
@@ -269,7 +276,7 @@ async def test_slices_are_written_in_the_order_that_speakers_need() -> None:
 async def test_a_slice_that_stands_is_replaced_and_its_new_version_remembered() -> None:
     api = SmallApi()
     api.put(f"{SLICES}/layer2-0", slice_object("layer2-0"))
-    carried = Writer(api, "metallb-system")
+    carried = Writer(api, "metallb-system", World("", False).slices)
     await carried.load_slices()
     for address in ("192.0.2.1", "192.0.2.2"):
         before = carried.slices["layer2-0"]
@@ -286,14 +293,16 @@ async def test_a_slice_that_somebody_else_wrote_is_a_conflict() -> None:
     api.put(f"{SLICES}/layer2-0", slice_object("layer2-0"))
     stale = slice_object("layer2-0", resource_version="stale")
     with pytest.raises(ApiError) as caught:
-        await Writer(api, "metallb-system").write_slices(SliceChanges(write=(stale,)))
+        await Writer(api, "metallb-system", World("", False).slices).write_slices(
+            SliceChanges(write=(stale,))
+        )
     assert caught.value.conflict
 
 
 async def test_a_superseded_status_is_deleted_and_one_that_is_gone_is_fine() -> None:
     api = SmallApi()
     api.put(f"{STATUSES}/l2-a", resources.ServiceL2Status(metadata=resources.Metadata("l2-a")))
-    carried = Writer(api, "metallb-system")
+    carried = Writer(api, "metallb-system", World("", False).slices)
     await carried.delete_l2_status("l2-a")
     await carried.delete_l2_status("l2-a")
     assert api.objects == {}

@@ -1,0 +1,139 @@
+"""The kernel's filters, run by a small interpreter of classic BPF."""
+
+from __future__ import annotations
+
+import ipaddress
+import random
+import struct
+from collections.abc import Iterable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bellmetal_layer2 import arp, beacon, filters
+from bellmetal_layer2.arp import ArpFrame
+from bellmetal_layer2.filters import Instruction
+
+MOST_INSTRUCTIONS = 4096  # BPF_MAXINSNS, linux/bpf_common.h
+MAC = bytes.fromhex("02000000000a")
+
+
+def accepts(program: list[Instruction], packet: bytes) -> bool:
+    """Runs a program as the kernel does; a load behind the end drops the packet."""
+    accumulator, at = 0, 0
+    while True:
+        code, if_true, if_false, operand = program[at]
+        at += 1
+        match code:
+            case 0x20 | 0x28 | 0x30:
+                form = {0x20: "!I", 0x28: "!H", 0x30: "!B"}[code]
+                if operand + struct.calcsize(form) > len(packet):
+                    return False
+                (accumulator,) = struct.unpack_from(form, packet, operand)
+            case 0x54:
+                accumulator &= operand
+            case 0x15:
+                at += if_true if accumulator == operand else if_false
+            case 0x06:
+                return operand > 0
+            case _:
+                pytest.fail(f"unknown instruction {code:#x}")
+
+
+def ip(text: str) -> ipaddress.IPv4Address:
+    return ipaddress.IPv4Address(text)
+
+
+def asks(target: ipaddress.IPv4Address, operation: int = arp.REQUEST) -> bytes:
+    return ArpFrame(arp.BROADCAST, MAC, operation, MAC, ip("192.0.2.1"), bytes(6), target).encode()
+
+
+WANTED = [ip("192.0.2.10"), ip("192.0.2.11"), ip("198.51.100.7")]
+REQUESTS = [
+    pytest.param(asks(ip("192.0.2.10")), True, id="wanted"),
+    pytest.param(asks(ip("192.0.2.11")), True, id="wanted, next to it"),
+    pytest.param(asks(ip("198.51.100.7")), True, id="wanted, of another net"),
+    pytest.param(asks(ip("192.0.2.9")), False, id="one below"),
+    pytest.param(asks(ip("192.0.2.12")), False, id="one above"),
+    pytest.param(asks(ip("192.0.2.10"), arp.REPLY), False, id="a reply"),
+    pytest.param(asks(ip("192.0.2.10"))[:30], False, id="truncated"),
+]
+
+
+@pytest.mark.parametrize(("frame", "passes"), REQUESTS)
+def test_exactly_the_requests_for_the_addresses_pass(frame: bytes, passes: bool) -> None:
+    assert accepts(filters.arp_requests_for(WANTED), frame) is passes
+
+
+def test_without_addresses_nothing_passes() -> None:
+    assert not accepts(filters.arp_requests_for([]), asks(WANTED[0]))
+
+
+def test_a_whole_pool_is_few_instructions() -> None:
+    pool = [ip("10.0.0.0") + n for n in range(4096)]
+    assert len(filters.arp_requests_for(pool)) == 3 + 4 + 1
+
+
+def scattered(count: int) -> list[ipaddress.IPv4Address]:
+    dice = random.Random(1)
+    return [ipaddress.IPv4Address(dice.getrandbits(24) | 0x0A000000) for _ in range(count)]
+
+
+@pytest.mark.parametrize("count", [1001, 3000])
+def test_many_scattered_addresses_are_covered_within_the_kernels_limit(count: int) -> None:
+    wanted = scattered(count)
+    program = filters.arp_requests_for(wanted)
+    assert len(program) <= MOST_INSTRUCTIONS
+    covered = filters.cover(wanted, filters.MAX_PREFIXES)
+    for address in wanted[::17]:
+        assert accepts(program, asks(address))
+    assert all(any(address in prefix for prefix in covered) for address in wanted[::17])
+    assert not accepts(program, asks(ip("192.0.2.10")))
+
+
+def size(prefixes: Iterable[ipaddress.IPv4Network]) -> int:
+    return sum(prefix.num_addresses for prefix in prefixes)
+
+
+def test_what_is_covered_beside_them_is_as_little_as_can_be() -> None:
+    """Two that are near are joined; the one that is far stays alone."""
+    wanted = [ip("10.0.0.1"), ip("10.0.0.2"), ip("10.200.0.1")]
+    assert [str(p) for p in filters.cover(wanted, 2)] == ["10.0.0.0/30", "10.200.0.1/32"]
+
+
+ADDRESSES = st.lists(st.integers(0, 255).map(lambda n: ip("192.0.2.0") + n), max_size=40)
+
+
+@given(ADDRESSES)
+def test_if_there_is_room_exactly_the_addresses_are_covered(
+    wanted: list[ipaddress.IPv4Address],
+) -> None:
+    covered = filters.cover(wanted, 1000)
+    assert sorted(a for prefix in covered for a in prefix) == sorted(set(wanted))
+    assert covered == list(ipaddress.collapse_addresses(wanted))
+
+
+@given(ADDRESSES.filter(bool), st.integers(1, 5))
+def test_never_more_prefixes_than_allowed_and_none_overlaps(
+    wanted: list[ipaddress.IPv4Address], most: int
+) -> None:
+    covered = filters.cover(wanted, most)
+    assert len(covered) <= most
+    assert all(any(address in prefix for prefix in covered) for address in wanted)
+    assert size(ipaddress.collapse_addresses(covered)) == size(covered)
+
+
+SIGN = beacon.wrap(b"payload", MAC)
+FRAMES = [
+    pytest.param(SIGN, True, id="a beacon"),
+    pytest.param(SIGN[:20] + b"\x06" + SIGN[21:], False, id="TCP"),
+    pytest.param(SIGN[:38] + b"\xfe\x80\x00\x00" + SIGN[42:], False, id="unicast"),
+    pytest.param(SIGN[:56] + b"\x00\x35" + SIGN[58:], False, id="another port"),
+    pytest.param(SIGN[:40], False, id="truncated"),
+]
+
+
+@pytest.mark.parametrize(("frame", "passes"), FRAMES)
+def test_only_beacons_pass_the_beacons_filter(frame: bytes, passes: bool) -> None:
+    assert accepts(filters.beacons(), frame) is passes

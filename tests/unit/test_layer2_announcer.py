@@ -1,0 +1,288 @@
+"""The layer-2 announcer around its two machines: sockets, filters, findings; in memory."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import logging
+import random
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from bellmetal.addresses import IPAddress
+from bellmetal.announcer import Context, Desired, Liveness
+from bellmetal.facts import ClaimOrder, Interface
+from bellmetal.intents import Announcement, NodeSet
+from bellmetal_layer2 import arp, beacon
+from bellmetal_layer2.announcer import Layer2Announcer
+from bellmetal_layer2.beacon import Beacon, ClaimNews
+from bellmetal_layer2.claims import ClaimSet
+from layer2_fakes import LAN0, FakeSocket, FakeWatcher
+
+pytestmark = pytest.mark.looptime
+
+IP = ipaddress.IPv4Address("192.0.2.10")
+HOST = bytes.fromhex("020000000001")
+LAN1 = Interface("lan1", 3, bytes.fromhex("02000000000b"), True)
+KEY = b"members' key"
+
+
+class Gossip:
+    """Members as gossip knows them, in memory."""
+
+    def __init__(self) -> None:
+        self.known: dict[str, Liveness] = {}
+        self.sent: list[tuple[str, bytes]] = []
+        self.receive: Callable[[bytes], None] = lambda data: None
+        self.tell: Callable[[str, Liveness], None] = lambda node, liveness: None
+
+    def liveness(self, node: str) -> Liveness:
+        return self.known.get(node, Liveness.UNKNOWN)
+
+    def subscribe(
+        self, on_change: Callable[[str, Liveness], None], on_message: Callable[[bytes], None]
+    ) -> None:
+        self.tell, self.receive = on_change, on_message
+
+    def send(self, node: str, data: bytes) -> None:
+        self.sent.append((node, data))
+
+
+class Node:
+    """Node n1's announcer in a cluster of n1 and n2."""
+
+    def __init__(self) -> None:
+        self.gossip, self.counts = Gossip(), Counter[str]()
+        self.it = Layer2Announcer(
+            Context(
+                node="n1",
+                boot=1,
+                key=KEY,
+                members=self.gossip,
+                clock=asyncio.get_running_loop().time,
+                random=random.Random(1),
+                count=self._count,
+                changed=lambda: None,
+            )
+        )
+        self._claims, self._beacons = ClaimSet(), 0
+
+    def _count(self, name: str, address: IPAddress, by: int = 1) -> None:
+        self.counts[name] += by
+
+    async def start(self) -> None:
+        FakeSocket.opened.clear()
+        FakeSocket.broken = set()
+        await self.it.start()
+        await self.apply(announcement())
+        await asyncio.sleep(0.05)
+        self.hear()
+        await asyncio.sleep(0.2)
+
+    async def apply(self, *items: Announcement) -> None:
+        await self.it.apply(Desired(items, {"all": NodeSet("all", {"n1": "", "n2": ""})}))
+
+    def beacon(self, order: ClaimOrder | None = None, leaving: bool = False) -> bytes:
+        """What n2 says next."""
+        self._beacons += 1
+        if order:
+            self._claims.put(IP, order)
+        news = (ClaimNews(IP, order),) if order else ()
+        digest = self._claims.digest
+        item = Beacon("n2", 1, self._beacons, digest, 0.1, leaving=leaving, claims=news)
+        return beacon.encode(item, KEY)
+
+    def hear(self, order: ClaimOrder | None = None) -> None:
+        frame = beacon.wrap(self.beacon(order), bytes.fromhex("020000000002"))
+        self.socket(beacon.ETHERTYPE_IPV6).arrive(frame)
+
+    def ask(self) -> list[bytes]:
+        """A host asks for the address; what it gets."""
+        socket = self.socket(arp.ETHERTYPE_ARP)
+        before = len(socket.sent)
+        target = arp.ArpFrame(
+            arp.BROADCAST, HOST, 1, HOST, ipaddress.IPv4Address("192.0.2.1"), bytes(6), IP
+        )
+        socket.arrive(target.encode())
+        return socket.sent[before:]
+
+    def socket(self, ethertype: int, interface: str = "lan0") -> FakeSocket:
+        return [
+            item
+            for item in FakeSocket.opened
+            if (item.interface, item.ethertype) == (interface, ethertype) and not item.closed
+        ][-1]
+
+    def findings(self) -> dict[str, str]:
+        return {item.code: item.message for item in self.it.status().findings}
+
+
+def announcement(**fields: object) -> Announcement:
+    return Announcement(IP, 1, "n1", "all", ("n2",), **fields)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def node(monkeypatch: pytest.MonkeyPatch):  # type: ignore[no-untyped-def]
+    monkeypatch.setattr("bellmetal_layer2.announcer.PacketSocket", FakeSocket)
+    monkeypatch.setattr("bellmetal_layer2.announcer.Watcher", FakeWatcher)
+    return Node
+
+
+async def test_an_owned_address_is_announced_and_answered_for(node: type[Node]) -> None:
+    it = node()
+    await it.start()
+    (answer,) = it.ask()
+    assert arp.decode(answer).sender_mac == LAN0.mac
+    assert it.counts["gratuitous_sent"] >= 2
+    assert (it.counts["requests_received"], it.counts["responses_sent"]) == (1, 1)
+    await it.it.close(gracefully=False)
+
+
+async def test_beacons_go_out_signed_on_every_interface(node: type[Node]) -> None:
+    it = node()
+    await it.start()
+    FakeWatcher.latest.changed((LAN0, LAN1))
+    await asyncio.sleep(0.2)
+    it.hear()
+    for name in ("lan0", "lan1"):
+        frame = it.socket(beacon.ETHERTYPE_IPV6, name).sent[-1]
+        assert beacon.decode(beacon.unwrap(frame), KEY).node == "n1"
+    await it.it.close(gracefully=False)
+
+
+async def test_a_higher_claim_of_a_member_ends_it(node: type[Node]) -> None:
+    it = node()
+    await it.start()
+    it.hear(ClaimOrder(1, True, 1))
+    assert it.ask() == []
+    assert it.it.status().owned == {}
+    await it.it.close(gracefully=False)
+
+
+async def test_a_beacon_of_another_key_is_not_obeyed_and_reported_once(
+    node: type[Node], caplog: pytest.LogCaptureFixture
+) -> None:
+    it = node()
+    await it.start()
+    item = Beacon("n2", 9, 9, 0, 0.1, claims=(ClaimNews(IP, ClaimOrder(9, True, 9)),))
+    frame = beacon.wrap(beacon.encode(item, b"another key"), HOST)
+    with caplog.at_level(logging.WARNING):
+        for _ in range(3):
+            it.socket(beacon.ETHERTYPE_IPV6).arrive(frame)
+    assert it.ask() != []
+    message = "a beacon was refused: the tag is not of the members' key"
+    assert it.findings() == {"foreignBeacon": message}
+    assert caplog.messages == [message]
+    await it.it.close(gracefully=False)
+
+
+async def test_after_a_gap_of_the_loop_old_requests_are_not_answered_and_sockets_flushed(
+    node: type[Node], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    it = node()
+    await it.start()
+    late = asyncio.get_running_loop().time() + 1.0
+    monkeypatch.setattr(it.it, "_context", _at(it.it._context, late))
+    assert it.ask() == []
+    it.it._owning.run(it.it._ownership.tick(late))
+    requests, signs = it.socket(arp.ETHERTYPE_ARP), it.socket(beacon.ETHERTYPE_IPV6)
+    assert (requests.flushed, signs.flushed) == (1, 1)
+    await it.it.close(gracefully=False)
+
+
+def _at(context: Context, now: float) -> Context:
+    return replace(context, clock=lambda: now)
+
+
+async def test_an_interface_that_cannot_be_opened_does_not_stop_the_others(
+    node: type[Node],
+) -> None:
+    it = node()
+    await it.start()
+    FakeSocket.broken = {"lan1"}
+    FakeWatcher.latest.changed((LAN0, LAN1))
+    assert it.ask() != []
+    assert it.findings() == {"interfaceFailed": "interface lan1 cannot be used: No such device"}
+    FakeSocket.broken = set()
+    FakeWatcher.latest.changed((LAN0, LAN1))
+    assert it.findings() == {}
+    await it.it.close(gracefully=False)
+
+
+async def test_sockets_of_an_interface_that_is_gone_are_closed(node: type[Node]) -> None:
+    it = node()
+    await it.start()
+    first = list(FakeSocket.opened)
+    FakeWatcher.latest.changed(())
+    assert all(socket.closed for socket in first)
+    assert it.it.status().owned == {}
+    await it.it.close(gracefully=False)
+
+
+async def test_interfaces_that_are_named_and_not_here_are_a_finding(node: type[Node]) -> None:
+    it = node()
+    await it.start()
+    await it.apply(announcement(interfaces=frozenset({"lan7"})))
+    message = "none of the interfaces lan7 of 192.0.2.10 is here"
+    assert it.findings() == {"noInterface": message}
+    assert it.ask() == []
+    await it.it.close(gracefully=False)
+
+
+async def test_the_filters_change_with_the_addresses_only(node: type[Node]) -> None:
+    it = node()
+    await it.start()
+    programs = it.socket(arp.ETHERTYPE_ARP).programs
+    count = len(programs)
+    await it.apply(announcement(interfaces=frozenset({"lan0"})))
+    assert len(programs) == count
+    await it.apply()
+    assert len(programs) == count + 1
+    await it.it.close(gracefully=False)
+
+
+async def test_leaving_it_answers_until_another_has_claimed(node: type[Node]) -> None:
+    it = node()
+    await it.start()
+    closing = asyncio.create_task(it.it.close(gracefully=True))
+    await asyncio.sleep(0.1)
+    assert it.ask() != []
+    it.hear(ClaimOrder(1, True, 1))
+    await asyncio.sleep(0.02)
+    assert closing.done()
+
+
+async def closing_time(it: Node) -> float:
+    start = asyncio.get_running_loop().time()
+    await it.it.close(gracefully=True)
+    return asyncio.get_running_loop().time() - start
+
+
+async def test_if_nobody_claims_it_leaves_after_a_second_all_the_same(node: type[Node]) -> None:
+    it = node()
+    await it.start()
+    assert await closing_time(it) == pytest.approx(1.0, abs=0.05)
+
+
+async def test_if_nobody_is_there_to_claim_it_leaves_at_once(node: type[Node]) -> None:
+    it = node()
+    await it.start()
+    await asyncio.sleep(1.0)
+    assert await closing_time(it) == 0.0
+
+
+async def test_who_is_not_heard_is_whispered_to(node: type[Node]) -> None:
+    it = node()
+    it.gossip.known = {"n2": Liveness.ALIVE}
+    FakeSocket.opened.clear()
+    await it.it.start()
+    await it.apply(announcement())
+    await asyncio.sleep(0.1)
+    it.gossip.receive(it.beacon())
+    await asyncio.sleep(0.2)
+    said = [beacon.decode(data, KEY) for to, data in it.gossip.sent if to == "n2"]
+    assert ClaimNews(IP, ClaimOrder(1, True, 0)) in [n for item in said for n in item.claims]
+    await it.it.close(gracefully=False)
