@@ -98,7 +98,7 @@ class Layer2Announcer:
 
     async def close(self, gracefully: bool) -> None:
         """Ends; gracefully: answers until others have taken over, for a second at most."""
-        if gracefully and self._ownership.answering:
+        if gracefully and self._ownership.answering and self._ownership.heirs:
             clock = self._context.clock
             self._owning.run(self._ownership.leave(clock()))
             until = clock() + HANDOVER

@@ -40,7 +40,7 @@ HOP_LIMIT = 255
 ETHERTYPE_IPV6 = 0x86DD
 EVERYBODY = "*"
 TAG = 16
-CLAIMS_PER_BEACON = 40  # of either family, with long names, within 1,280 bytes
+CLAIMS_PER_BEACON = 22  # of either family, with the longest names, within 1,280 bytes
 
 SETTLED, LEAVING, RESET = 1, 2, 4
 _FIRM, _RELEASED = 1, 2

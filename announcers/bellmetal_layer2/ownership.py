@@ -144,12 +144,17 @@ class Ownership:
         """Whether claims are exchanged: only then it answers."""
         return self._voice.settled
 
+    @property
+    def heirs(self) -> list[str]:
+        """Who could take over now."""
+        return [peer.name for peer in self._roster.alive]
+
     def claims(self) -> list[Claim]:
         """This node's claims that differ from what the slices say."""
         found = []
         for address, order in self.mine.items():
-            known = self._addresses.get(address)
-            if not known or known.seed != order or known.announcement.owner != self.me:
+            item = self._addresses[address]
+            if order != item.seed or item.announcement.owner != self.me:
                 found.append(Claim(address, self.me, order))
         return found
 
@@ -192,10 +197,8 @@ class Ownership:
 
     def _alone_after(self) -> float:
         """How long to wait for somebody: not at all where nobody else may own anything."""
-        if self._roster.peers or not self._addresses:
-            return ALONE
         others = any(name != self.me for item in self._addresses.values() for name in item.nodes)
-        return ALONE if others else LISTEN
+        return ALONE if others or self._roster.peers or not self._addresses else LISTEN
 
     def _carry(self, present: bool, now: float) -> None:
         if present:
@@ -273,42 +276,38 @@ class Ownership:
 
     def _unclear(self) -> list[IPAddress]:
         """What is unclaimed, provisional or on the move: it hangs on the life of other nodes."""
-        mine = [a for a, order in self.mine.items() if not order.firm or self._moving(a, order)]
+        mine = [
+            a for a, order in self.mine.items() if not order.firm or order < self._addresses[a].seed
+        ]
         return [*mine, *self._unclaimed]
-
-    def _moving(self, address: IPAddress, order: ClaimOrder) -> bool:
-        known = self._addresses.get(address)
-        return known is not None and order.term < known.announcement.term
 
     def _decide(self, address: IPAddress, now: float) -> None:
         """Rules 1 to 5 for one address."""
         item = self._addresses.get(address)
         if item is None or not self.settled or not self._carrier:
             return
-        holder = succession.holder(item, self._roster, self.mine.get(address))
+        mine = None if self._voice.leaving else self.mine.get(address)  # a leaver yields to any
+        holder = succession.holder(item, self._roster, mine)
         if holder is not None:
             self._unclaimed.pop(address, None)
         if holder is not None and holder[0] != self.me:
-            self._follow(address, item, holder, now)
+            self._follow(item, *holder, now)
         elif self._voice.leaving:
             return  # what is answered for stays until another claims it; nothing new is claimed
         elif holder is not None:
-            self._keep(address, item, holder[1], now)
+            self._keep(item, holder[1], now)
         else:
-            self._claim_if_next(address, item, now)
+            self._claim_if_next(item, now)
 
-    def _follow(
-        self, address: IPAddress, item: Candidacy, holder: tuple[str, ClaimOrder], now: float
-    ) -> None:
+    def _follow(self, item: Candidacy, name: str, order: ClaimOrder, now: float) -> None:
         """Another holds it: yield, unless the slices order a move to us (rule 4)."""
-        name, order = holder
         ordered = item.announcement.owner == self.me and order.term < item.announcement.term
         if ordered and not self._voice.leaving:
-            self._claim(address, item.seed, f"moved here from {name}", now)
+            self._claim(item.address, item.seed, f"moved here from {name}", now)
             return
-        self._drop(address, name, now)
+        self._drop(item.address, name, now)
 
-    def _keep(self, address: IPAddress, item: Candidacy, order: ClaimOrder, now: float) -> None:
+    def _keep(self, item: Candidacy, order: ClaimOrder, now: float) -> None:
         """We hold it: go on, with the term and the firmness that are due."""
         announcement = item.announcement
         last, former = succession.last_claim(item, self._roster, order.term)
@@ -322,22 +321,22 @@ class Ownership:
                 # the node that it should move to is not there: it stays here, in the new term
                 order = self._above(item, announcement.term, announcement.owner, now)
             else:
-                self._report_stuck(address, item, now)
+                self._report_stuck(item, now)
         elif not order.firm and succession.may_be_firm(item, self._roster, now):
             order = replace(order, firm=True)
-        self._voice.claim(address, order, now)
-        self._answer(address)
+        self._voice.claim(item.address, order, now)
+        self._answer(item.address)
 
-    def _report_stuck(self, address: IPAddress, item: Candidacy, now: float) -> None:
+    def _report_stuck(self, item: Candidacy, now: float) -> None:
         """Rule 4: the new owner lives and does not claim; the old one keeps and reports."""
         if now - item.since > MOVE and not item.stuck:
             item.stuck = True
-            owner = item.announcement.owner
-            self._say("moveStuck", f"{address} should move to {owner}, which does not claim it")
+            where = f"{item.address} should move to {item.announcement.owner}"
+            self._say("moveStuck", f"{where}, which does not claim it")
 
-    def _claim_if_next(self, address: IPAddress, item: Candidacy, now: float) -> None:
+    def _claim_if_next(self, item: Candidacy, now: float) -> None:
         """Nobody living holds it: the slices' owner, else the next that lives (rule 3)."""
-        announcement = item.announcement
+        address, announcement = item.address, item.announcement
         if self.me not in item.nodes:
             return  # what we answer for stays until a node of the set has claimed it (rule 4)
         last, former = succession.last_claim(item, self._roster, announcement.term)
@@ -349,22 +348,20 @@ class Ownership:
             self._claim(address, item.seed, "the controller names us", now)
             return
         former = former or announcement.owner
-        life = self._roster.life(former, now) if former in item.nodes else Life.DEAD
         waited = now - self._unclaimed.setdefault(address, now)
-        next_one = succession.is_our_turn(item, former, self._roster, now, waited)
-        if life is Life.UNSEEN or not next_one:
-            return  # it may yet speak, or is about to exchange claims
+        if not succession.is_our_turn(item, former, self._roster, now, waited):
+            return
         term = last.term if last else announcement.term
         order = self._above(item, term, former, now)
+        life = self._roster.life(former, now)
         why = "lives but does not claim it" if life is Life.ALIVE else f"is {life.value}"
         self._claim(address, order, f"{former} {why}", now)
 
     def _above(self, item: Candidacy, term: int, former: str, now: float) -> ClaimOrder:
         """A claim in place of one whose holder is not there: firm, if that is sure (rule 3)."""
         item.took_from = former
-        gone = former not in item.nodes or self._roster.life(former, now) is Life.DEAD
-        sure = self._roster.peer(former).left or self._roster.most_live(item.nodes, now)
-        return ClaimOrder(term, gone and sure, succession.next_epoch(item, self._roster, term))
+        epoch = succession.next_epoch(item, self._roster, term)
+        return ClaimOrder(term, succession.is_sure(item, former, self._roster, now), epoch)
 
     # --- claiming and giving up ------------------------------------------------------------------
 

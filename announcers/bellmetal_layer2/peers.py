@@ -27,7 +27,7 @@ class Life(enum.Enum):
     UNSEEN = "unseen"  # not seen since our own start, and that is too short to tell
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Peer:
     """One other node, as its beacons and gossip show it."""
 
@@ -57,6 +57,11 @@ class Peer:
     def known(self) -> bool:
         """Whether all its claims are known here."""
         return self.told.digest == self.digest
+
+    def told_since(self, moment: float) -> bool:
+        """Whether it said something since then, and is still here or just about to go."""
+        here = self.life is Life.ALIVE or self.left
+        return here and self.told_at is not None and self.told_at > moment
 
     # --- hearing it ------------------------------------------------------------------------------
 

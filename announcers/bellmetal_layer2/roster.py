@@ -78,9 +78,8 @@ class Roster:
 
         ``patient``: one that lives and has not spoken yet may be the one that took over from us.
         """
-        here = [peer for peer in self.peers.values() if peer.life is Life.ALIVE or peer.left]
-        told = [peer for peer in here if peer.told_at is not None and peer.told_at > moment]
-        if patient and any(peer.life is Life.ALIVE for peer in here if peer not in told):
+        told = [peer for peer in self.peers.values() if peer.told_since(moment)]
+        if patient and any(not peer.told_since(moment) for peer in self.alive):
             return []
         return sorted(peer.name for peer in told) if all(peer.known for peer in told) else []
 

@@ -84,12 +84,21 @@ def next_epoch(item: Candidacy, roster: Roster, term: int) -> int:
 def is_our_turn(item: Candidacy, former: str, roster: Roster, now: float, waited: float) -> bool:
     """Whether no living node is before us that may still speak up, after ``waited`` seconds."""
     chances = waited / SPEAK_UP  # of so many we do not wait any longer
-    ahead = int(former in item.nodes and roster.life(former, now) is Life.ALIVE)
+    life = roster.life(former, now) if former in item.nodes else Life.DEAD
+    if life is Life.UNSEEN or (life is Life.ALIVE and not roster.peer(former).known):
+        return False  # it may yet speak, or holds it and we were not told
+    ahead = int(life is Life.ALIVE)
     for name in item.in_turn():
         if ahead > chances or name == roster.me:
             break
         ahead += name != former and roster.life(name, now) is Life.ALIVE
     return ahead <= chances
+
+
+def is_sure(item: Candidacy, former: str, roster: Roster, now: float) -> bool:
+    """Whether nobody can hold it where we do not hear them."""
+    gone = former not in item.nodes or roster.life(former, now) is Life.DEAD
+    return gone and (roster.peer(former).left or roster.most_live(item.nodes, now))
 
 
 def may_be_firm(item: Candidacy, roster: Roster, now: float) -> bool:

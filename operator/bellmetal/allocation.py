@@ -96,6 +96,7 @@ class _Pass:
 
     def __init__(self, cluster: Cluster, held: Holdings) -> None:
         self.cluster, self.config, self.held = cluster, cluster.config, held
+        self.uids = {service.uid for service in cluster.services.values()}
         self.users: dict[IPAddress, str] = {}  # address → the key of the Service that has it
         self.granted: dict[str, Allocation] = {}
         self.refused: dict[str, Refused] = {}
@@ -145,7 +146,8 @@ class _Pass:
         if address in self.users:
             return False
         holding = self.held.get(address)
-        if holding is not None and holding.holders and not holding.held_by(service.uid):
+        others = {holder.uid for holder in holding.holders} if holding else set()
+        if (others - {service.uid}) & self.uids:
             return False
         # shown without our annotation and outside every pool: somebody else's business
         return bool(service.shown.pool) or self.config.pool_of(address) is not None

@@ -61,12 +61,13 @@ class Pool:
             return False
         return not self.service_selectors or any_matches(self.service_selectors, labels)
 
-    def capacity(self) -> int:
-        """How many addresses it allows."""
-        total = sum(len(entry) for entry in self.ranges)
+    def capacity(self, family: Family) -> int:
+        """How many addresses of a family it allows."""
+        ranges = [entry for entry in self.ranges if entry.family is family]
+        total = sum(len(entry) for entry in ranges)
         if not self.avoid_buggy:
             return total
-        return total - sum(count_buggy(entry) for entry in self.ranges)
+        return total - sum(count_buggy(entry) for entry in ranges)
 
     def families(self) -> frozenset[Family]:
         """The families that its ranges offer."""

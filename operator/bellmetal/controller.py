@@ -235,6 +235,7 @@ class Controller:
         await self._ensure_secret()
         await self.world.load(self.client, self.namespace)
         await self.ledger.load()
+        self.notices.begin()
 
     async def _until_done(self, load: Callable[[], Awaitable[None]]) -> None:
         while True:

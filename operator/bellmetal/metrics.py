@@ -17,6 +17,11 @@ REGISTRY = CollectorRegistry()
 SUFFIXED = re.compile(rb"\b(metallb_layer2_\w+)_total\b")
 
 
+def forget(gauge: Gauge) -> None:
+    """Drops all series of a gauge."""
+    gauge.clear()
+
+
 def exposition() -> bytes:
     """All of them in Prometheus' text format: MetalLB's layer-2 counters do not end in _total."""
     return SUFFIXED.sub(rb"\1", generate_latest(REGISTRY))
@@ -31,6 +36,30 @@ ADDRESSES_TOTAL = Gauge(
 ADDRESSES_IN_USE = Gauge(
     "metallb_allocator_addresses_in_use_total",
     "Number of IP addresses in use, per pool",
+    ["pool"],
+    registry=REGISTRY,
+)
+IPV4_TOTAL = Gauge(
+    "metallb_allocator_ipv4_addresses_total",
+    "Number of usable IPv4 addresses, per pool",
+    ["pool"],
+    registry=REGISTRY,
+)
+IPV4_IN_USE = Gauge(
+    "metallb_allocator_ipv4_addresses_in_use_total",
+    "Number of IPv4 addresses in use, per pool",
+    ["pool"],
+    registry=REGISTRY,
+)
+IPV6_TOTAL = Gauge(
+    "metallb_allocator_ipv6_addresses_total",
+    "Number of usable IPv6 addresses, per pool",
+    ["pool"],
+    registry=REGISTRY,
+)
+IPV6_IN_USE = Gauge(
+    "metallb_allocator_ipv6_addresses_in_use_total",
+    "Number of IPv6 addresses in use, per pool",
     ["pool"],
     registry=REGISTRY,
 )

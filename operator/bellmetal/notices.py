@@ -6,15 +6,18 @@ May live here: when and how something is said. May not: why (the decisions carry
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterable
 
+from prometheus_client import Gauge
+
 from bellmetal import kube, metrics
-from bellmetal.addresses import IPAddress
+from bellmetal.addresses import Family, IPAddress, family_of
 from bellmetal.allocation import Allocations
 from bellmetal.config import Problem
 from bellmetal.events import Events
 from bellmetal.holdings import Holder
-from bellmetal.intents import Withheld
+from bellmetal.intents import Withheld, WithheldReason
 from bellmetal.world import World
 from bellmetal.writer import ServicePatch
 
@@ -32,7 +35,14 @@ class Notices:
         self._withheld: dict[str, tuple[Withheld, float]] = {}
         self._withheld_told: dict[str, Withheld] = {}
         self._first_pass = True
+        self._shown_at_start: frozenset[str] = frozenset()
         self._orphaned: frozenset[str] = frozenset()
+
+    def begin(self) -> None:
+        """The world is complete and nothing was written yet."""
+        self._shown_at_start = frozenset(
+            key for key, told in self._world.services.nouns.items() if told.service.shown.addresses
+        )
 
     def problems(self, problems: Iterable[Problem]) -> None:
         """Invalid configuration: an event on the object at fault, and one line of log."""
@@ -103,16 +113,18 @@ class Notices:
     ) -> None:
         """Addresses that are not announced; said when it lasts. ``later(seconds)`` calls again.
 
-        What is withheld when this process begins was said by the one before: not said again.
+        Services that had an address when this process began and lack endpoints were told by the
+        process before, and `kubectl` shows it: not said again.
         """
         current = {item.service: item for item in withheld}
         if self._first_pass:
             self._first_pass = False
-            self._withheld = {key: (item, now) for key, item in current.items()}
-            self._withheld_told = dict(current)
+            said = {key: item for key, item in current.items() if self._was_known(item)}
+            self._withheld = {key: (item, now) for key, item in said.items()}
+            self._withheld_told = said
         for key in [key for key in self._withheld if key not in current]:
             del self._withheld[key]
-            if self._withheld_told.pop(key, None):
+            if self._withheld_told.pop(key, None) and key in self._world.services.nouns:
                 log.info("announced again", extra={"op": "plan", "service": key})
         for key, item in current.items():
             known, since = self._withheld.get(key, (None, now))
@@ -122,6 +134,10 @@ class Notices:
                 later(PATIENCE)
             if now - since >= PATIENCE * 0.99 and self._withheld_told.get(key) != item:
                 self._tell_withheld(item)
+
+    def _was_known(self, item: Withheld) -> bool:
+        lacks = item.reason in (WithheldReason.NO_ENDPOINTS, WithheldReason.NO_LOCAL_ENDPOINTS)
+        return lacks and item.service in self._shown_at_start
 
     def _tell_withheld(self, item: Withheld) -> None:
         self._withheld_told[item.service] = item
@@ -138,12 +154,20 @@ class Notices:
 
 def count_pools(world: World, allocations: Allocations) -> None:
     """The pool metrics, by MetalLB's names."""
-    used: dict[str, int] = {}
+    used: Counter[tuple[str, Family]] = Counter()
     for allocation in allocations.granted.values():
-        used[allocation.pool] = used.get(allocation.pool, 0) + len(allocation.addresses)
+        for address in allocation.addresses:
+            used[allocation.pool, family_of(address)] += 1
+    four, six = Family.IPV4, Family.IPV6
+    gauges: list[tuple[Gauge, Gauge, tuple[Family, ...]]] = [
+        (metrics.ADDRESSES_TOTAL, metrics.ADDRESSES_IN_USE, (four, six)),
+        (metrics.IPV4_TOTAL, metrics.IPV4_IN_USE, (four,)),
+        (metrics.IPV6_TOTAL, metrics.IPV6_IN_USE, (six,)),
+    ]
     pools = world.validated().config.pools
-    metrics.ADDRESSES_TOTAL.clear()
-    metrics.ADDRESSES_IN_USE.clear()
-    for pool in pools:
-        metrics.ADDRESSES_TOTAL.labels(pool.name).set(pool.capacity())
-        metrics.ADDRESSES_IN_USE.labels(pool.name).set(used.get(pool.name, 0))
+    for total, in_use, families in gauges:
+        metrics.forget(total)  # pools that are gone
+        metrics.forget(in_use)
+        for pool in pools:
+            total.labels(pool.name).set(sum(pool.capacity(family) for family in families))
+            in_use.labels(pool.name).set(sum(used[pool.name, family] for family in families))

@@ -127,6 +127,7 @@ class Speaker:
                 else:
                     self.slices[name] = event.object
                 self.applying.poke()
+            await asyncio.sleep(RETRY)  # the server ends a watch after a while; a proxy may at once
 
     def _take_all(self, found: list[resources.AnnouncementSlice]) -> None:
         slices = {item.metadata.name: item for item in found}

@@ -54,8 +54,7 @@ def validate(
     everyone: list[Pool] = []
     for body in sorted(pools, key=_oldest_first):
         report = _Report("IPAddressPool", body)
-        pool = _pool(body, namespaces, report)
-        _check_overlaps(pool, older, report)
+        pool = _pool(body, namespaces, older, report)
         older.append(pool)
         problems += report.problems
         if report.problems:
@@ -85,12 +84,15 @@ def _oldest_first(body: Object) -> tuple[str, str]:
 
 
 def _pool(
-    body: IPAddressPool, namespaces: Mapping[str, Mapping[str, str]], report: _Report
+    body: IPAddressPool,
+    namespaces: Mapping[str, Mapping[str, str]],
+    older: list[Pool],
+    report: _Report,
 ) -> Pool:
     spec = body.spec
     pool = Pool(
         name=body.metadata.name,
-        ranges=_ranges(spec.addresses or [], report),
+        ranges=_ranges(spec.addresses or [], older, report),
         labels=body.metadata.labels or {},
         auto_assign=spec.auto_assign,
         avoid_buggy=spec.avoid_buggy_ips,
@@ -112,7 +114,7 @@ def _pool(
     )
 
 
-def _ranges(entries: list[str], report: _Report) -> tuple[Range, ...]:
+def _ranges(entries: list[str], older: list[Pool], report: _Report) -> tuple[Range, ...]:
     if not entries:
         report.add("spec.addresses", "is empty: give at least one CIDR or range")
     ranges: list[Range] = []
@@ -128,18 +130,12 @@ def _ranges(entries: list[str], report: _Report) -> tuple[Range, ...]:
         for other in ranges:
             if entry.overlaps(other):
                 report.add(path, f'"{text}" overlaps with "{other}" of the same pool')
+        for pool in older:
+            if any(entry.overlaps(taken) for taken in pool.ranges):
+                message = f'"{entry}" overlaps with IPAddressPool/{pool.name}, which is older'
+                report.add(path, message)
         ranges.append(entry)
     return tuple(ranges)
-
-
-def _check_overlaps(pool: Pool, others: list[Pool], report: _Report) -> None:
-    for index, entry in enumerate(pool.ranges):
-        for other in others:
-            if any(entry.overlaps(taken) for taken in other.ranges):
-                report.add(
-                    f"spec.addresses[{index}]",
-                    f'"{entry}" overlaps with IPAddressPool/{other.name}, which is older',
-                )
 
 
 # --- advertisements ------------------------------------------------------------------------------

@@ -1,9 +1,9 @@
 """Builds the image of both programs out of the Dockerfile: with docker, or without any engine.
 
-Where no docker engine answers, Debian's buildah runs the same Dockerfile (chroot isolation, no
-daemon) on a base made of Debian packages, with wheels downloaded beforehand: no image registry is
-needed. The result is a `docker save` archive, which `docker load`, `podman load` and
-`ctr images import` take. Unchanged inputs are not built again.
+Where no docker engine answers, Debian's buildah (installed if it is missing) runs the same
+Dockerfile (chroot isolation, no daemon) on a base made of Debian packages, with wheels downloaded
+beforehand: no image registry is needed. The result is a `docker save` archive, which `docker load`,
+`podman load` and `ctr images import` take. Unchanged inputs are not built again.
 
     python -m lab.make_image build        (makes build/bellmetal-VERSION.tar)
 """
@@ -22,6 +22,7 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from lab import packages
 from lab.errors import LabError
 from lab.paths import REPOSITORY, cache
 
@@ -98,7 +99,8 @@ def _with_docker(name: str, out: Path) -> None:
 
 def _with_buildah(name: str, out: Path) -> None:
     if not shutil.which("buildah"):
-        raise LabError("neither a docker engine nor buildah is here (Debian's package: buildah)")
+        _say("installing Debian's buildah, for want of a docker engine")
+        packages.add("buildah")
     wheels = _wheels()
     debs = _debs()
     with tempfile.TemporaryDirectory(prefix="image-", dir=_folder()) as scratch:

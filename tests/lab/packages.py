@@ -21,6 +21,8 @@ NEEDED = {
     "arping": "arping",
     "ndisc6": "ndisc6",
     "conntrack": "conntrack",
+    "curl": "curl",
+    "ping": "iputils-ping",
     "runc": "runc",
     "/usr/lib/cni/bridge": "containernetworking-plugins",
     "gcc": "gcc",
@@ -45,15 +47,20 @@ def install(progress: Progress) -> None:
     wanted = missing()
     if not wanted:
         return
-    if os.geteuid() != 0 or shutil.which("apt-get", path=PATH) is None:
-        raise LabError("missing on this machine, please install: " + ", ".join(wanted))
     progress.stage(f"packages: {' '.join(wanted)}", 0)
-    command = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *wanted]
+    add(*wanted)
+
+
+def add(*names: str) -> None:
+    """Install these packages."""
+    if os.geteuid() != 0 or shutil.which("apt-get", path=PATH) is None:
+        raise LabError("missing on this machine, please install: " + ", ".join(names))
+    command = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *names]
     if apt(command).returncode:  # the package lists may be missing or old
         apt(["apt-get", "update", "-qq"])
         done = apt(command)
         if done.returncode:
-            raise LabError(f"apt-get could not install {' '.join(wanted)}:\n{done.stdout}")
+            raise LabError(f"apt-get could not install {' '.join(names)}:\n{done.stdout}")
 
 
 def apt(command: list[str], cwd: Path | None = None) -> subprocess.CompletedProcess[str]:

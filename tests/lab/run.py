@@ -147,7 +147,9 @@ def claim(name: str | None, prefix: str | None, **state: Any) -> Run:
     with _registry() as folder:
         _sweep(folder)
         if name and (folder / name).exists():
-            raise LabError(f"there is a lab called {name!r}: `python -m lab.cli down {name}`")
+            raise LabError(
+                f"there is a lab called {name!r}: `python -m lab.cli down --name {name}`"
+            )
         slot = _claim_slot()
         run = Run(folder / (name or f"bm{slot}"))
         run.path.mkdir()

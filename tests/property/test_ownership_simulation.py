@@ -124,8 +124,8 @@ class Watch:
         groups = [group for group in self.lan.groups() if node in group]
         self.lan.crash(name)
         rest = [n for n in groups[0] if n is not node] if groups else []
-        able = [n for n in self.candidates(rest) if not self.lan.waits(n)]
-        if not able or len(self.candidates(rest)) < len(rest):
+        able = [n for n in self.candidates(rest) if not n.leaving and not self.lan.waits(n)]
+        if not able or len(able) < len(rest):
             return
         start = self.lan.now
         for address in lost:

@@ -109,8 +109,8 @@ def test_a_service_of_the_same_name_but_another_uid_inherits_nothing() -> None:
         pytest.param(
             "main",
             held(holding("192.0.2.9", "gone/one")),
-            "192.0.2.0 main",
-            id="held by another in the ledger",
+            "192.0.2.9 main",
+            id="held in the ledger by one that is gone",
         ),
         pytest.param(
             "main",

@@ -76,6 +76,7 @@ def environment(name: str, *sets: str) -> dict[str, str]:
 # --- what there is --------------------------------------------------------------------------------
 
 OBJECTS = {
+    ("PodDisruptionBudget", "bellmetal-controller"),
     ("ServiceAccount", "bellmetal-controller"),
     ("ServiceAccount", "bellmetal-speaker"),
     ("ConfigMap", "metallb-excludel2"),

@@ -32,7 +32,7 @@ def test_what_a_pool_allows(address: str, avoid_buggy: bool, allowed: bool) -> N
     ],
 )
 def test_capacity(entries: list[str], avoid_buggy: bool, capacity: int) -> None:
-    assert pool("main", *entries, avoid_buggy=avoid_buggy).capacity() == capacity
+    assert pool("main", *entries, avoid_buggy=avoid_buggy).capacity(Family.IPV4) == capacity
 
 
 @pytest.mark.parametrize(

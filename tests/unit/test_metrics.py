@@ -20,6 +20,10 @@ LABEL = re.compile(r'(\w+)="([^"]*)"')
 LABELLED = {
     "metallb_allocator_addresses_total": (metrics.ADDRESSES_TOTAL, ["main"]),
     "metallb_allocator_addresses_in_use_total": (metrics.ADDRESSES_IN_USE, ["main"]),
+    "metallb_allocator_ipv4_addresses_total": (metrics.IPV4_TOTAL, ["main"]),
+    "metallb_allocator_ipv4_addresses_in_use_total": (metrics.IPV4_IN_USE, ["main"]),
+    "metallb_allocator_ipv6_addresses_total": (metrics.IPV6_TOTAL, ["main"]),
+    "metallb_allocator_ipv6_addresses_in_use_total": (metrics.IPV6_IN_USE, ["main"]),
     "metallb_speaker_announced": (metrics.ANNOUNCED, ["shop/web", "layer2", "n1", "192.0.2.1"]),
     "metallb_layer2_requests_received": (metrics.REQUESTS_RECEIVED, ["192.0.2.1"]),
     "metallb_layer2_responses_sent": (metrics.RESPONSES_SENT, ["192.0.2.1"]),
@@ -53,6 +57,10 @@ def types() -> dict[str, str]:
 NAMES = {
     "metallb_allocator_addresses_total": {"pool"},
     "metallb_allocator_addresses_in_use_total": {"pool"},
+    "metallb_allocator_ipv4_addresses_total": {"pool"},
+    "metallb_allocator_ipv4_addresses_in_use_total": {"pool"},
+    "metallb_allocator_ipv6_addresses_total": {"pool"},
+    "metallb_allocator_ipv6_addresses_in_use_total": {"pool"},
     "metallb_k8s_client_updates_total": set(),
     "metallb_k8s_client_update_errors_total": set(),
     "metallb_k8s_client_config_loaded_bool": set(),

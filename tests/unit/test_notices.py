@@ -56,9 +56,9 @@ class Noted(Events):
 class Told:
     """Notices about a world with Service shop/web in it."""
 
-    def __init__(self) -> None:
+    def __init__(self, shown: str = "") -> None:
         self.world, self.events = World("", False), Noted()
-        self.world.services.take(service_object())
+        self.world.services.take(service_object(ingress=[shown] if shown else []))
         self.notices = Notices(self.world, self.events)
         self.later: list[float] = []
 
@@ -197,13 +197,23 @@ def test_an_address_that_is_withheld_is_told_only_when_it_lasts() -> None:
     assert told.later == [PATIENCE]
 
 
-def test_what_was_withheld_before_this_process_began_was_told_by_the_one_before() -> None:
-    told = Told()
+def test_lacking_endpoints_of_a_service_that_had_its_address_was_told_by_the_process_before() -> (
+    None
+):
+    told = Told(shown="192.0.2.1")
+    told.notices.begin()
     assert told.withheld(100.0, NO_ENDPOINTS) == []
     assert told.withheld(200.0, NO_ENDPOINTS) == []
     told.withheld(300.0)
     told.withheld(400.0, NO_ENDPOINTS)
     assert told.withheld(405.0, NO_ENDPOINTS) == [WITHHELD]
+
+
+def test_a_service_that_was_there_before_the_first_process_is_told_what_it_lacks() -> None:
+    told = Told()
+    told.notices.begin()
+    assert told.withheld(100.0, NO_ENDPOINTS) == []
+    assert told.withheld(105.0, NO_ENDPOINTS) == [WITHHELD]
 
 
 def test_an_address_that_is_withheld_for_a_moment_is_no_news() -> None:

@@ -295,6 +295,14 @@ def test_nobody_waits_for_ever_for_a_living_node_that_does_not_claim() -> None:
     ]
 
 
+def test_but_for_one_whose_claims_are_not_known_here_it_waits() -> None:
+    story = Story("n2")
+    story.others["n2"].claims.put(IP, FIRM)  # it says so only to those whom it hears
+    story.wait(10 * SPEAK_UP, "n2", "n3")
+    assert story.machine.settled
+    assert not story.answers
+
+
 # --- coming back ---------------------------------------------------------------------------------
 
 
@@ -350,6 +358,13 @@ def test_the_successor_of_a_leaver_claims_firmly_at_once() -> None:
     effects = story.hear("n2")
     assert of(Own, effects) == [Own(IP)]
     assert story.claim == ClaimOrder(1, True, 1)
+
+
+def test_a_leaver_yields_to_any_claim_of_one_that_stays() -> None:
+    story = settled("n1")
+    story.wait(0.1, "n2", "n3")
+    story.take(story.machine.leave(story.now))
+    assert of(Yield, story.hear("n2", ClaimOrder(1, False, 0))) == [Yield(IP, "n2")]
 
 
 def test_a_leaver_claims_nothing_new() -> None:

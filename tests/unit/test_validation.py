@@ -161,6 +161,15 @@ def test_a_typo_in_an_older_pool_does_not_bring_a_younger_one_that_overlaps_into
     assert [item.broken for item in validated.config.pools] == [True, True]
 
 
+def test_an_overlap_is_told_of_its_own_entry_although_another_is_no_range() -> None:
+    younger = pool_object("b", "web", "192.0.2.0/25")
+    assert sentences(pool_object("a"), younger) == [
+        'IPAddressPool/b spec.addresses[0]: "web" is neither a CIDR nor a range',
+        'IPAddressPool/b spec.addresses[1]: "192.0.2.0-192.0.2.127" overlaps with'
+        " IPAddressPool/a, which is older",
+    ]
+
+
 def test_a_problem_carries_the_uid_of_its_object() -> None:
     [problem] = check(pool_object(addresses=["web"])).problems
     assert problem.uid == "uid-metallb-system-main"
