@@ -171,6 +171,8 @@ class Ownership:
             for peer in self._roster.peers.values():
                 peer.excuse(now)
             self._unsettle(now, f"the loop stood still for {gap:.2f} s", 0.0)
+        elif gap > 1.5 * INTERVAL and not self.settled:
+            self._unsettled_at += gap  # being deaf was no listening
 
     def _unsettle(self, now: float, reason: str, least_wait: float) -> None:
         self._out.append(Flush(reason))

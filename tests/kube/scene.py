@@ -249,7 +249,7 @@ class Scene:
         return [
             item
             for item in self.lab.control_plane.audit_events()[since:]
-            if item["user"]["username"] == ACCOUNT
+            if item["user"].get("username") == ACCOUNT
             and item["verb"] not in ("get", "list", "watch")
             and item["objectRef"]["resource"] != "leases"
         ]

@@ -165,10 +165,11 @@ class Programs:
 
     def owner(self, service: str) -> str:
         """The node that ServiceL2Status names, once there is exactly one."""
-        until(lambda: len(self._owners(service)) == 1, f"{service} has one owner")
-        return self._owners(service)[0]
+        until(lambda: len(self.owners(service)) == 1, f"{service} has one owner")
+        return self.owners(service)[0]
 
-    def _owners(self, service: str) -> list[str]:
+    def owners(self, service: str) -> list[str]:
+        """The nodes that ServiceL2Status names now."""
         body = json.loads(
             self.lab.kubectl("get", "servicel2statuses", "-n", NAMESPACE, "-o", "json").stdout
         )

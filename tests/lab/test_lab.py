@@ -58,7 +58,7 @@ class Traces:
 
     def wait_gone(self) -> None:
         """Wait until nothing is there."""
-        until(lambda: not self.left(), f"{self._name} to be removed", 10)
+        until(lambda: not self.left(), f"{self._name} to be removed", 30)
 
 
 def _text(path: Path) -> str:

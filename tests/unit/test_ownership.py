@@ -468,6 +468,13 @@ def test_a_node_that_is_not_settled_is_not_answered_but_told() -> None:
     assert of(Emit, effects)[-1].beacon.reset
 
 
+def test_the_claim_of_one_that_is_not_settled_does_not_bind() -> None:
+    story = settled("n1")
+    story.others["n2"].settled = False
+    story.hear("n2", ClaimOrder(1, True, 1))
+    assert story.answers
+
+
 # --- the loop (rule 6) ---------------------------------------------------------------------------
 
 
@@ -477,6 +484,19 @@ def test_after_a_start_nothing_is_answered_until_claims_are_exchanged() -> None:
     assert not story.answers
     story.hear("n3")
     assert story.answers
+
+
+def test_a_loop_that_had_no_turn_has_not_listened() -> None:
+    """n2 may have spoken meanwhile: its beacon is still in the socket when the turn comes."""
+    story = Story("n1")
+    story.hear("n3")
+    story.now += 0.2
+    story.machine.tick(story.now)
+    assert not story.machine.settled
+    story.hear("n2", ClaimOrder(1, True, 1))
+    story.wait(0.5, "n2", "n3")
+    assert story.machine.settled
+    assert not story.answers
 
 
 def test_alone_it_starts_after_two_seconds() -> None:
