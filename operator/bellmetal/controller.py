@@ -12,17 +12,15 @@ import logging
 import platform
 import secrets
 import signal
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
 from bellmetal import kube, metrics, resources
-from bellmetal.addresses import IPAddress
 from bellmetal.allocation import Allocations, allocate, settle
 from bellmetal.api import ApiError, Client, find_access
 from bellmetal.cluster import Cluster
 from bellmetal.events import Events, timestamp
-from bellmetal.facts import Claim
 from bellmetal.health import Endpoints
 from bellmetal.holdings import released
 from bellmetal.intents import Intents, read_slices
@@ -30,7 +28,7 @@ from bellmetal.leadership import Leadership
 from bellmetal.ledger import Ledger, LedgerConflictError
 from bellmetal.notices import Notices, count_pools
 from bellmetal.packing import pack
-from bellmetal.planning import Standing, plan, standings
+from bellmetal.planning import owners_of, plan, standings
 from bellmetal.reconciler import AgainError, Reconciler
 from bellmetal.settings import ControllerSettings
 from bellmetal.watches import watch
@@ -42,6 +40,7 @@ log = logging.getLogger(__name__)
 COMPONENT = "metallb-controller"
 RELIST_EVERY = 600.0  # seconds; finds what a broken watch lost
 SECOND_LOOK = 5.0  # seconds; Kopf's watches come back later than the API
+TIDY_AFTER = 3.0  # seconds that a ServiceL2Status may contradict the owner
 DRAIN = 3.0  # seconds that events may take at the end
 
 
@@ -61,6 +60,7 @@ class Controller:
         self.leadership = Leadership(client, self.namespace, self.identity)
         self.reconciler = Reconciler(self.step)
         self.loaded = False
+        self._superseded: dict[str, float] = {}  # ServiceL2Status → since when
 
     # --- one pass --------------------------------------------------------------------------------
 
@@ -114,7 +114,7 @@ class Controller:
             raise
         now = asyncio.get_running_loop().time()
         self.notices.withheld(intents.withheld, now, self._poke_later)
-        await self._tidy_statuses(intents, standing, claims)
+        await self._tidy_statuses(owners_of(intents.announcements, standing, claims))
 
     async def _raise_terms(self, intents: Intents) -> None:
         """Terms live in the ledger: a slice never says one that the ledger does not know."""
@@ -132,33 +132,23 @@ class Controller:
                 )
         await self.ledger.write(raised)
 
-    async def _tidy_statuses(
-        self, intents: Intents, standing: Mapping[IPAddress, Standing], claims: Iterable[Claim]
-    ) -> None:
-        """Removes what dead nodes left: statuses of nodes that own nothing of the Service."""
-        claimants: dict[IPAddress, set[str]] = {}
-        for claim in claims:
-            claimants.setdefault(claim.address, set()).add(claim.node)
-        owners: dict[str, set[str]] = {}
-        for announcement in intents.announcements:
-            present = standing.get(announcement.address)
-            for service in announcement.services:
-                names = owners.setdefault(service.key, set())
-                names |= {announcement.owner} | ({present.owner} if present else set())
-                names |= claimants.get(announcement.address, set())
-        statuses = list(self.world.l2_statuses.nouns.values())
-        alive = {f"{s.status.service_namespace}/{s.status.service_name}": 0 for s in statuses}
-        for body in statuses:
-            key = f"{body.status.service_namespace}/{body.status.service_name}"
-            if body.status.node in owners.get(key, set()):
-                alive[key] += 1
-        for body in statuses:
-            status = body.status
-            key = f"{status.service_namespace}/{status.service_name}"
-            if not status.node or status.node in owners.get(key, set()):
+    async def _tidy_statuses(self, owners: Mapping[str, frozenset[str]]) -> None:
+        """Removes what dead nodes left: statuses of nodes that own nothing of the Service.
+
+        Only after a while: the row of a new owner may be seen before the report that explains it.
+        """
+        now = asyncio.get_running_loop().time()
+        since, self._superseded = self._superseded, {}
+        for body in list(self.world.l2_statuses.nouns.values()):
+            status, name = body.status, body.metadata.name
+            service = f"{status.service_namespace}/{status.service_name}"
+            if not status.node or status.node in owners.get(service, frozenset()):
                 continue
-            if key not in owners or alive[key]:
-                await self.writer.delete_l2_status(body.metadata.name)
+            self._superseded[name] = since.get(name, now)
+            if name not in since:
+                self._poke_later(TIDY_AFTER)
+            elif now - since[name] >= TIDY_AFTER * 0.99:
+                await self.writer.delete_l2_status(name)
                 self.world.l2_statuses.remove(kube.key_of(body))
 
     def _poke_later(self, delay: float) -> None:
@@ -167,7 +157,7 @@ class Controller:
     # --- running ---------------------------------------------------------------------------------
 
     async def run(self, stop: asyncio.Event) -> bool:
-        """Until ``stop`` or until leadership is lost; False if it was lost."""
+        """Until ``stop``; False if something else ended it."""
         watching = asyncio.Event()
         writing = asyncio.create_task(self.events.run())
         leading = asyncio.create_task(self._lead(watching))
@@ -185,7 +175,8 @@ class Controller:
         ready = asyncio.create_task(self._take_signals(watching, stop))
         stopping = asyncio.create_task(stop.wait())
         await asyncio.wait([leading, kopf, stopping], return_when=asyncio.FIRST_COMPLETED)
-        ended_well = stop.is_set() or (kopf.done() and not leading.done())
+        # Until our handlers are in place a signal ends Kopf, which is as good.
+        ended_well = stop.is_set() or (kopf.done() and not kopf.exception() and not leading.done())
         await self._end(leading, ready, stopping)
         await self.leadership.release()
         with contextlib.suppress(TimeoutError):
@@ -210,11 +201,16 @@ class Controller:
             loop.add_signal_handler(number, stop.set)
 
     async def _lead(self, watching: asyncio.Event) -> None:
-        """Loads the world (a warm standby has it), waits to lead, leads until that is lost."""
+        """Loads the world (a warm standby has it); then waits to lead and leads, for ever."""
         await self._until_done(self._load_world)
         await watching.wait()
         self.loaded = True
-        await self.leadership.acquire()
+        while True:
+            await self.leadership.acquire()
+            await self._lead_once()
+
+    async def _lead_once(self) -> None:
+        """Decides until leadership is lost: the API was away for too long, or another took it."""
         await self._until_done(self._load_own)
         self.reconciler.poke()
         work = [

@@ -54,7 +54,10 @@ class Leadership:
                 break
             else:
                 await asyncio.sleep(RETRY_EVERY)
-        log.error("leadership is lost", extra={"op": "leadership", "identity": self.identity})
+        log.error(
+            "leadership is lost: deciding nothing until it is won again",
+            extra={"op": "leadership", "identity": self.identity},
+        )
 
     async def release(self) -> None:
         """Gives the Lease back, so that another leads at once; best effort."""

@@ -123,6 +123,25 @@ def standings(
     return found
 
 
+def owners_of(
+    announcements: Iterable[Announcement],
+    standing: Mapping[IPAddress, Standing],
+    claims: Iterable[Claim],
+) -> dict[str, frozenset[str]]:
+    """Service key → the nodes that own or claim an address of it, as far as anybody knows."""
+    claimants: dict[IPAddress, set[str]] = {}
+    for claim in claims:
+        claimants.setdefault(claim.address, set()).add(claim.node)
+    owners: dict[str, frozenset[str]] = {}
+    for item in announcements:
+        names = {item.owner} | claimants.get(item.address, set())
+        if item.address in standing:
+            names.add(standing[item.address].owner)
+        for service in item.services:
+            owners[service.key] = owners.get(service.key, frozenset()) | names
+    return owners
+
+
 def _claim_order(claim: Claim) -> tuple[ClaimOrder, int]:
     return claim.order, rank(claim.address, claim.node)
 

@@ -160,9 +160,9 @@ class World:
             self.namespaces,
             self.pools,
             self.l2_advertisements,
-            self.l2_statuses,
             self.reports,
             self.slices,
+            self.l2_statuses,
         )
 
     async def load(self, client: Client, namespace: str) -> bool:

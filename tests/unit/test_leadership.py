@@ -225,5 +225,5 @@ async def test_what_is_said(caplog: pytest.LogCaptureFixture) -> None:
         await task
     refused = "the Lease bellmetal-controller: the API server did not answer: Connection refused"
     assert caplog.messages[:3] == ["another controller leads: b", "leading", refused]
-    assert caplog.messages[-1] == "leadership is lost"
+    assert caplog.messages[-1] == "leadership is lost: deciding nothing until it is won again"
     assert set(caplog.messages[2:-1]) == {refused}

@@ -9,10 +9,10 @@ import pytest
 from bellmetal.addresses import IPAddress, parse_address
 from bellmetal.allocation import Allocations
 from bellmetal.cluster import Cluster, Endpoints, Node
-from bellmetal.facts import Claim
+from bellmetal.facts import Claim, ClaimOrder
 from bellmetal.holdings import Holdings
 from bellmetal.intents import Announcement, Intents, ServiceId, Withheld, WithheldReason, rank
-from bellmetal.planning import ALL_NODES, Standing, plan, standings
+from bellmetal.planning import ALL_NODES, Standing, owners_of, plan, standings
 from builders import (
     addresses,
     advertisement,
@@ -431,3 +431,10 @@ def test_every_address_of_a_service_is_announced() -> None:
     assert tuple(item.address for item in intents.announcements) == addresses(
         "192.0.2.1", "192.0.2.2"
     )
+
+
+def test_owners_are_those_named_those_standing_and_those_that_claim() -> None:
+    item = announcement("192.0.2.1", owner="n1")
+    standing = {item.address: Standing("n2", 2, confirmed=False)}
+    claims = [Claim(item.address, "n3", ClaimOrder(1, False, 1))]
+    assert owners_of([item], standing, claims) == {"shop/web": frozenset({"n1", "n2", "n3"})}
