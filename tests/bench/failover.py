@@ -36,8 +36,7 @@ def main(runs: int) -> None:
         outages = []
         for run in range(runs):
             dead = programs.owner("web")
-            programs.endpoints("web", [node for node in lab.node_names if node != dead])
-            time.sleep(1.0)
+            programs.leave_out("web", dead)
             with lab.sniff_arp() as capture:
                 fault = lab.kill_node(dead)
                 time.sleep(3.0)

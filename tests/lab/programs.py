@@ -31,7 +31,7 @@ async def answer(reader, writer):
     await writer.drain()
     writer.close()
 async def main():
-    server = await asyncio.start_server(answer, sys.argv[1], int(sys.argv[3]))
+    server = await asyncio.start_server(answer, sys.argv[1], int(sys.argv[3]), backlog=1024)
     await server.serve_forever()
 asyncio.run(main())
 """
@@ -145,6 +145,22 @@ class Programs:
                 ],
             }
         )
+
+    def leave_out(self, service: str, node: str) -> None:
+        """Takes a node's endpoint away, and waits until kube-proxy has followed on all others.
+
+        What is measured after that is the address, not kube-proxy's knowledge of dead pods.
+        """
+        others = [name for name in self.lab.node_names if name != node]
+        self.endpoints(service, others)
+        gone = self.lab.pod_address(node, 5)
+
+        def followed(name: str) -> bool:
+            rules = self.lab.node(name).run(["nft", "list", "table", "ip", "kube-proxy"]).stdout
+            return gone not in rules and all(self.lab.pod_address(o, 5) in rules for o in others)
+
+        for name in others:
+            until(partial(followed, name), f"kube-proxy of {name} has followed", every=0.1)
 
     def web(self, node: str) -> Process:
         """A web server in the place of a pod; it says its node and whom it saw."""

@@ -84,8 +84,7 @@ def test_a_node_dies_others_answer_and_it_takes_nothing_when_it_returns(scene: S
     until(lambda: any(item.ok for item in prober.attempts()), "the client connects")
     for _ in range(RUNS):
         dead = scene.programs.owner("web")
-        scene.programs.endpoints("web", scene.survivors(dead))
-        time.sleep(1.0)  # kube-proxy on all nodes has followed
+        scene.programs.leave_out("web", dead)
         with scene.lab.sniff_arp() as capture:
             fault = scene.lab.kill_node(dead)
             time.sleep(2.0)
@@ -156,8 +155,7 @@ def test_a_cut_off_owner_gives_up_to_the_majority_when_it_is_back(scene: Scene) 
 
 def test_a_node_dies_while_the_api_is_away(scene: Scene) -> None:
     owner = scene.programs.owner("web")
-    scene.programs.endpoints("web", scene.survivors(owner))
-    time.sleep(1.0)
+    scene.programs.leave_out("web", owner)
     prober = Prober(scene.lab.client(), scene.address)
     until(lambda: len(prober.attempts()) > 20, "the client connects")
     scene.lab.api_down()
