@@ -184,6 +184,10 @@ class Programs:
         until(lambda: len(self.owners(service)) == 1, f"{service} has one owner")
         return self.owners(service)[0]
 
+    def named_owner(self) -> str:
+        """The owner of the first announcement, as the controller has named it."""
+        return self._jsonpath("announcementslice/layer2-0", "{.spec.announcements[0].owner}")
+
     def owners(self, service: str) -> list[str]:
         """The nodes that ServiceL2Status names now."""
         body = json.loads(
