@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
@@ -93,8 +94,17 @@ def main(path: Path) -> None:
     if sys.stdin.buffer.read() == b"done" or not path.exists():
         return
     run = Run(path)
-    if not run.detached and run.lock():
+    if not run.detached and _lock(run):
         run.destroy()
+
+
+def _lock(run: Run) -> bool:
+    """The owner's lock is let go a moment after its end is heard of; False if it lives on."""
+    for _ in range(100):
+        if run.lock():
+            return True
+        time.sleep(0.1)
+    return False
 
 
 if __name__ == "__main__":
