@@ -141,25 +141,6 @@ def test_a_speaker_that_crashes_is_replaced_though_its_node_lives(scene: Scene) 
     assert scene.programs.owner("web") == heir
 
 
-def test_a_cut_off_owner_gives_up_to_the_majority_when_it_is_back(scene: Scene) -> None:
-    owner = scene.programs.owner("web")
-    scene.lab.partition({owner}, {*scene.survivors(owner), "c1"})
-    # Firm, not only provisional: the controller has named the other half's owner.
-    until(lambda: scene.programs.named_owner() != owner, "another node is named owner")
-    heir = scene.programs.named_owner()
-    time.sleep(1.0)
-    with scene.lab.sniff_arp() as capture:
-        healed = time.monotonic()
-        scene.lab.heal()
-        prober = Prober(scene.lab.client(), scene.address)
-        time.sleep(3.0)
-        late = capture.answerers(scene.address, since=healed + 0.5)
-    assert {scene.lab.name_of(mac) for mac in late} <= {heir}
-    assert scene.programs.owner("web") == heir
-    assert all(item.ok for item in prober.attempts(since=healed + 0.5))
-    prober.stop()
-
-
 def test_a_node_dies_while_the_api_is_away(scene: Scene) -> None:
     owner = scene.programs.owner("web")
     scene.programs.leave_out("web", owner)
@@ -226,3 +207,22 @@ def test_rubbish_in_a_slice_is_reported_and_hides_nothing(scene: Scene) -> None:
     until(lambda: wanted in scene.running[owner].log(), "the speaker says what is wrong")
     assert "saw" in scene.lab.client().run(["curl", "-s", "-m", "5", scene.address]).stdout
     scene.lab.kubectl("delete", "announcementslice", "rubbish", "-n", NAMESPACE)
+
+
+def test_a_cut_off_owner_gives_up_to_the_majority_when_it_is_back(scene: Scene) -> None:
+    owner = scene.programs.owner("web")
+    until(lambda: scene.programs.named_owner() == owner, "the controller has named the owner")
+    scene.lab.partition({owner}, {*scene.survivors(owner), "c1"})
+    # Firm, not only provisional: the controller has named the other half's owner.
+    until(lambda: scene.programs.named_owner() != owner, "another node is named owner")
+    heir = scene.programs.named_owner()
+    time.sleep(1.0)
+    with scene.lab.sniff_arp() as capture:
+        healed = time.monotonic()
+        scene.lab.heal()
+        prober = Prober(scene.lab.client(), scene.address)
+        time.sleep(3.0)
+        late = capture.answerers(scene.address, since=healed + 0.5)
+    assert {scene.lab.name_of(mac) for mac in late} <= {heir}
+    assert all(item.ok for item in prober.attempts(since=healed + 0.5))
+    prober.stop()
