@@ -44,6 +44,7 @@ class Peer:
     digest: int = 0  # of all its claims, as it says
     asked_at: float = float("-inf")
     life: Life = Life.UNSEEN
+    alive_since: float = float("inf")
     # A dump of all its claims while its parts come in. What was told before holds until it is
     # whole: else every dump would, for a moment, look like a release of thousands of addresses.
     _dump: ClaimSet | None = None

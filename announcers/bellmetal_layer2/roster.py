@@ -11,6 +11,11 @@ from bellmetal_layer2.beacon import Beacon
 from bellmetal_layer2.peers import Life, Peer
 
 
+# Seconds after which a node that came back counts for a majority. When a partition heals, nodes are
+# heard one after the other: the first must not make the next one's death sure.
+STEADY = 0.35
+
+
 class Roster:
     """The peers of node ``me``, which began to listen at ``now``."""
 
@@ -20,6 +25,7 @@ class Roster:
         self._heard_any = False
         self._claimants: dict[IPAddress, set[str]] = {}  # who has told of a claim
         self._majorities: dict[tuple[str, ...], bool] = {}
+        self._steady_at = float("inf")  # when the next of the living will count
 
     def peer(self, name: str) -> Peer:
         """What is known of a node; nothing yet, if it is new."""
@@ -54,6 +60,7 @@ class Roster:
         changed = life is not peer.life
         if changed:
             peer.life = life
+            peer.alive_since = now if life is Life.ALIVE else float("inf")
             self._majorities.clear()
         return changed
 
@@ -67,11 +74,20 @@ class Roster:
         return peer.life
 
     def most_live(self, nodes: tuple[str, ...], now: float) -> bool:
-        """Whether more than half of the nodes live."""
+        """Whether more than half of the nodes live, and have for a while."""
+        if now >= self._steady_at:
+            self._majorities.clear()
         if nodes not in self._majorities:  # asked for every address of a dead node
-            alive = sum(self.life(name, now) is Life.ALIVE for name in nodes)
-            self._majorities[nodes] = alive * 2 > len(nodes)
+            steady = sum(self._is_steady(name, now) for name in nodes)
+            self._majorities[nodes] = steady * 2 > len(nodes)
+            coming = (peer.alive_since + STEADY for peer in self.alive)
+            self._steady_at = min((at for at in coming if at > now), default=float("inf"))
         return self._majorities[nodes]
+
+    def _is_steady(self, name: str, now: float) -> bool:
+        if self.life(name, now) is not Life.ALIVE:
+            return False
+        return name == self.me or now >= self.peers[name].alive_since + STEADY
 
     def exchanged_since(self, moment: float, patient: bool) -> list[str]:
         """Those whose claims are known anew since a moment; nobody, as long as more is to come.

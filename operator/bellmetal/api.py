@@ -240,12 +240,14 @@ class Client:
         """One object."""
         return _decode(await self.request("GET", path, timeout=timeout), type_)
 
-    async def list(self, type_: type[T], path: str) -> tuple[list[T], str]:
-        """All objects of a collection, 500 a page, and the resourceVersion to watch from."""
+    async def list(self, type_: type[T], path: str, labels: str = "") -> tuple[list[T], str]:
+        """All objects (of these ``labels``), 500 a page, and the version to watch from."""
         items: list[T] = []
         token = ""
         while True:
-            params = {"limit": str(PAGE)} | ({"continue": token} if token else {})
+            params = _selected(labels) | {"limit": str(PAGE)}
+            if token:
+                params["continue"] = token
             content = await self.request("GET", path, params=params)
             page = _decode(content, resources.Page[type_])  # type: ignore[valid-type]
             items += page.items
@@ -254,14 +256,14 @@ class Client:
                 return items, page.metadata.resource_version
 
     async def watch(
-        self, type_: type[T], path: str, version: str
+        self, type_: type[T], path: str, version: str, labels: str = ""
     ) -> AsyncIterator[resources.WatchEvent[T]]:
         """Changes since ``version``, until the server or the network ends it.
 
         Raises ApiError; ``expired`` asks for a new list. Bookmarks are among the events.
         """
         assert self._session is not None, "use Client as a context manager"
-        params = {
+        params = _selected(labels) | {
             "watch": "1",
             "resourceVersion": version,
             "allowWatchBookmarks": "true",
@@ -305,6 +307,10 @@ class Client:
         except ApiError as error:
             if not error.gone:
                 raise
+
+
+def _selected(labels: str) -> dict[str, str]:
+    return {"labelSelector": labels} if labels else {}
 
 
 def _decode(content: bytes, type_: type[T]) -> T:

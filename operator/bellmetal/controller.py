@@ -149,7 +149,7 @@ class Controller:
                 self._poke_later(TIDY_AFTER)
             elif now - since[name] >= TIDY_AFTER * 0.99:
                 await self.writer.delete_l2_status(name)
-                self.world.l2_statuses.remove(kube.key_of(body))
+                self.world.l2_statuses.remove(body.key)
 
     def _poke_later(self, delay: float) -> None:
         asyncio.get_running_loop().call_later(delay, self.reconciler.poke)

@@ -18,12 +18,6 @@ SERVICE_NAME_LABEL = "kubernetes.io/service-name"
 CONDITION = "bellmetal.io/AddressAllocated"
 
 
-def key_of(body: resources.Object) -> str:
-    """``namespace/name``, or the name alone where there is no namespace."""
-    meta = body.metadata
-    return f"{meta.namespace}/{meta.name}" if meta.namespace else meta.name
-
-
 def service(body: resources.Service, lb_class: str = "") -> Service:
     """A Service; ``lb_class`` is the class that we serve (empty: those without one)."""
     spec, annotations = body.spec, body.metadata.annotations or {}

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,7 @@ from bellmetal.addresses import IPAddress
 from bellmetal.api import ApiError, Client
 from bellmetal.events import Events
 from bellmetal.facts import ClaimOrder, Facts
+from bellmetal.follow import L2_STATUSES, Follower
 from bellmetal.intents import Announcement, ServiceId
 from bellmetal.metrics import ANNOUNCED
 
@@ -41,13 +42,19 @@ class Identity:
 class Reports:
     """The reports of one speaker."""
 
-    def __init__(self, client: Client, namespace: str, identity: Identity, events: Events) -> None:
+    def __init__(
+        self,
+        client: Client,
+        namespace: str,
+        identity: Identity,
+        events: Events,
+        changed: Callable[[], None],
+    ) -> None:
         self._client, self._identity, self._events = client, identity, events
-        root = f"namespaces/{namespace}"
-        self._reports = f"/apis/bellmetal.io/v1alpha1/{root}/speakerreports"
-        self._statuses = f"/apis/metallb.io/v1beta1/{root}/servicel2statuses"
+        self._reports = f"/apis/bellmetal.io/v1alpha1/namespaces/{namespace}/speakerreports"
+        ours = f"{LABEL_NODE}={identity.node}"
+        self.statuses = Follower(client, L2_STATUSES, namespace, changed, ours)
         self._written: dict[str, Any] | None = None
-        self._shown: dict[str, resources.ServiceL2StatusStatus] | None = None
         self._told: dict[tuple[IPAddress, str], ClaimOrder] = {}
 
     async def publish(self, facts: Facts, announcements: Mapping[IPAddress, Announcement]) -> None:
@@ -137,27 +144,21 @@ class Reports:
     async def _write_statuses(
         self, facts: Facts, announcements: Mapping[IPAddress, Announcement]
     ) -> None:
-        shown = await self._statuses_shown()
+        """Our rows become what we own; those that somebody changed or deleted come back."""
+        if not self.statuses.listed.is_set():
+            return
+        shown = {item.metadata.name: item for item in self.statuses.collection.nouns.values()}
         wanted = self._statuses_wanted(facts, announcements)
-        for name in [name for name in shown if name not in wanted]:
-            await self._client.delete(f"{self._statuses}/{name}")
-            del shown[name]
-            await asyncio.sleep(STATUS_PAUSE)
-        for name, status in wanted.items():
-            if shown.get(name) != status:
-                await self._write_status(name, status, create=name not in shown)
-                shown[name] = status
+        for name, item in shown.items():
+            if name not in wanted:
+                await self._client.delete(f"{self.statuses.path}/{name}")
+                self.statuses.collection.remove(item.key)
                 await asyncio.sleep(STATUS_PAUSE)
-
-    async def _statuses_shown(self) -> dict[str, resources.ServiceL2StatusStatus]:
-        if self._shown is None:
-            found, _ = await self._client.list(resources.ServiceL2Status, self._statuses)
-            self._shown = {
-                item.metadata.name: item.status
-                for item in found
-                if (item.metadata.labels or {}).get(LABEL_NODE) == self._identity.node
-            }
-        return self._shown
+        for name, status in wanted.items():
+            if name not in shown or shown[name].status != status:
+                written = await self._write_status(name, status, create=name not in shown)
+                self.statuses.collection.take(written)
+                await asyncio.sleep(STATUS_PAUSE)
 
     def _statuses_wanted(
         self, facts: Facts, announcements: Mapping[IPAddress, Announcement]
@@ -178,7 +179,7 @@ class Reports:
 
     async def _write_status(
         self, name: str, status: resources.ServiceL2StatusStatus, create: bool
-    ) -> None:
+    ) -> resources.ServiceL2Status:
         if create:
             labels = {
                 LABEL_NODE: status.node,
@@ -191,12 +192,12 @@ class Reports:
                 metadata=resources.Metadata(name=name, labels=labels),
             )
             try:
-                await self._client.create(resources.ServiceL2Status, self._statuses, body)
+                await self._client.create(resources.ServiceL2Status, self.statuses.path, body)
             except ApiError as error:
                 if not error.conflict:
                     raise
-        await self._client.patch(
-            resources.ServiceL2Status, f"{self._statuses}/{name}/status", {"status": status}
+        return await self._client.patch(
+            resources.ServiceL2Status, f"{self.statuses.path}/{name}/status", {"status": status}
         )
 
 

@@ -47,6 +47,12 @@ class Object(Json, frozen=True):
     kind: str = ""
     metadata: Metadata = Metadata()
 
+    @property
+    def key(self) -> str:
+        """``namespace/name``, or the name alone where there is no namespace."""
+        meta = self.metadata
+        return f"{meta.namespace}/{meta.name}" if meta.namespace else meta.name
+
 
 class ListMeta(Json, frozen=True):
     """metav1.ListMeta."""

@@ -24,6 +24,7 @@ from bellmetal.announcer import Announcer, Context, Desired, Members, find
 from bellmetal.api import Access, ApiError, Client, find_access
 from bellmetal.events import Events
 from bellmetal.facts import Claim, ClaimOrder, Facts
+from bellmetal.follow import SLICES, Follower
 from bellmetal.health import Endpoints
 from bellmetal.intents import SliceContents, read_slices
 from bellmetal.members import Alone, Gossip, derive, read_secret
@@ -37,7 +38,6 @@ log = logging.getLogger(__name__)
 COMPONENT = "metallb-speaker"
 FILE_AFTER = 2.0  # seconds without the API, after which the file is used
 REPORT_EVERY = 1.0  # seconds between two reports
-RETRY = 0.5  # seconds between two tries to watch
 DRAIN = 1.0
 
 
@@ -52,20 +52,19 @@ class Speaker:
         self.boot = time.time_ns() // 1_000_000
         self.events = Events(client, COMPONENT, settings.node_name)
         identity = Identity(settings.node_name, self.boot, settings.ml_bind_addr)
-        self.reports = Reports(client, common.namespace, identity, self.events)
         self.file = (
             StateFile(settings.state_dir, settings.node_name, cluster)
             if settings.state_dir
             else None
         )
-        self.slices: dict[str, resources.AnnouncementSlice] = {}
         self.contents = SliceContents()
         self.announcers: list[Announcer] = []
         self.informed = asyncio.Event()  # slices were read, from the API or the file
         self.applying = Reconciler(self._apply)
         self.reporting = Reconciler(self._report, pause=REPORT_EVERY)
         self._faults: frozenset[str] = frozenset()
-        self._path = f"/apis/bellmetal.io/v1alpha1/namespaces/{common.namespace}/announcementslices"
+        self.slices = Follower(client, SLICES, common.namespace, self._slices_changed)
+        self.reports = Reports(client, common.namespace, identity, self.events, self.reporting.poke)
 
     # --- announcers ------------------------------------------------------------------------------
 
@@ -101,40 +100,9 @@ class Speaker:
 
     # --- slices in -------------------------------------------------------------------------------
 
-    async def follow(self) -> None:
-        """Lists and watches the slices, for ever."""
-        while True:
-            try:
-                found, version = await self.client.list(resources.AnnouncementSlice, self._path)
-                self._take_all(found)
-                await self._watch(version)
-            except ApiError as error:
-                if not error.expired:
-                    log.warning("the slices: %s", error, extra={"op": "watch"})
-                    await asyncio.sleep(RETRY)
-
-    async def _watch(self, version: str) -> None:
-        while True:
-            stream = self.client.watch(resources.AnnouncementSlice, self._path, version)
-            async for event in stream:
-                version = event.object.metadata.resource_version
-                if event.type == "BOOKMARK":
-                    continue
-                metrics.UPDATES.inc()
-                name = event.object.metadata.name
-                if event.type == "DELETED":
-                    self.slices.pop(name, None)
-                else:
-                    self.slices[name] = event.object
-                self.applying.poke()
-            await asyncio.sleep(RETRY)  # the server ends a watch after a while; a proxy may at once
-
-    def _take_all(self, found: list[resources.AnnouncementSlice]) -> None:
-        slices = {item.metadata.name: item for item in found}
-        if slices != self.slices or not self.informed.is_set():
-            self.slices = slices
-            self.informed.set()
-            self.applying.poke()
+    def _slices_changed(self) -> None:
+        self.informed.set()
+        self.applying.poke()
 
     async def use_file_if_needed(self) -> None:
         """Works from the file if the API says nothing for a while after the start."""
@@ -144,10 +112,11 @@ class Speaker:
         state = self.file.read() if self.file and not self.informed.is_set() else None
         if state is not None and state.slices:
             log.warning("the API does not answer: working from the file", extra={"op": "state"})
-            self._take_all(state.slices)
+            self.slices.collection.take_all(state.slices)
+            self._slices_changed()
 
     async def _apply(self) -> None:
-        contents = read_slices(self.slices.values())
+        contents = read_slices(self.slices.collection.nouns.values())
         for fault in contents.faults:
             if fault not in self._faults:
                 log.error(fault, extra={"op": "slices", "event": "invalidSlice"})
@@ -180,7 +149,7 @@ class Speaker:
     async def _report(self) -> None:
         facts = [announcer.status() for announcer in self.announcers]
         if self.file and self.informed.is_set():
-            slices = sorted(self.slices.values(), key=lambda item: item.metadata.name)
+            slices = sorted(self.slices.collection.nouns.values(), key=lambda item: item.key)
             await asyncio.to_thread(self.file.write, slices, reported_claims(facts))
         merged = Facts(
             owned={address: item for one in facts for address, item in one.owned.items()},
@@ -201,7 +170,8 @@ class Speaker:
             tasks = [
                 group.create_task(work)
                 for work in (
-                    self.follow(),
+                    self.slices.run(),
+                    self.reports.statuses.run(),
                     self.use_file_if_needed(),
                     self.applying.run(),
                     self.reporting.run(),

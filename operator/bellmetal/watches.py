@@ -16,7 +16,8 @@ import kopf
 
 from bellmetal import metrics
 from bellmetal.api import Access
-from bellmetal.world import Collection, World
+from bellmetal.follow import Collection
+from bellmetal.world import World
 
 log = logging.getLogger(__name__)
 

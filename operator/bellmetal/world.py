@@ -7,10 +7,9 @@ May live here: keeping objects up to date. May not: decisions, writes.
 from __future__ import annotations
 
 import logging
-import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 import msgspec
 
@@ -18,86 +17,10 @@ from bellmetal import kube, resources
 from bellmetal.api import Client
 from bellmetal.cluster import Cluster, Endpoints, Node, Service
 from bellmetal.config import Config, Problem
+from bellmetal.follow import L2_STATUSES, SLICES, Collection, Kind
 from bellmetal.validation import Validated, validate
 
 log = logging.getLogger(__name__)
-
-S = TypeVar("S", bound=resources.Object)
-N = TypeVar("N")
-
-
-@dataclass(frozen=True)
-class Kind(Generic[S]):
-    """A kind of object that we watch; ``{ns}`` in the path is our own namespace."""
-
-    group: str
-    version: str
-    plural: str
-    struct: type[S]
-    namespaced: bool = False  # watched in our own namespace only
-
-    def path(self, namespace: str = "") -> str:
-        """The collection's path."""
-        root = f"/apis/{self.group}/{self.version}" if self.group else f"/api/{self.version}"
-        inside = f"/namespaces/{namespace}" if namespace else ""
-        return f"{root}{inside}/{self.plural}"
-
-
-class Collection(Generic[S, N]):
-    """The objects of one kind, as nouns by key; older news never replaces newer."""
-
-    def __init__(self, kind: Kind[S], convert: Callable[[S], N]) -> None:
-        self.kind, self._convert = kind, convert
-        self.nouns: dict[str, N] = {}
-        self._versions: dict[str, int] = {}
-
-    def apply(self, event: str | None, raw: Mapping[str, Any]) -> bool:
-        """Takes in a watch event as Kopf hands it over; whether a noun changed."""
-        body = msgspec.convert(raw, self.kind.struct)
-        if event == "DELETED":
-            return self.remove(kube.key_of(body), _version(body.metadata.resource_version))
-        return self.take(body)
-
-    def take(self, body: S) -> bool:
-        """Takes in one object; whether its noun changed."""
-        key, version = kube.key_of(body), _version(body.metadata.resource_version)
-        if version and version < self._versions.get(key, 0):
-            return False
-        self._versions[key] = version
-        noun = self._convert(body)
-        changed = self.nouns.get(key) != noun
-        self.nouns[key] = noun
-        return changed
-
-    def remove(self, key: str, version: int = 0) -> bool:
-        """Forgets one object; whether it was known. Its ``version`` keeps older news out."""
-        if version and version < self._versions.get(key, 0):
-            return False
-        self._versions[key] = version
-        return self.nouns.pop(key, None) is not None
-
-    def take_all(self, bodies: Iterable[S], version: str = "") -> bool:
-        """Takes in a complete list: what is not in it is gone; whether anything changed.
-
-        What happened after the list's ``version``, while it was read, stands.
-        """
-        found = {kube.key_of(body): body for body in bodies}
-        until = _version(version) or math.inf
-        missing = [
-            key for key in self.nouns if key not in found and self._versions.get(key, 0) <= until
-        ]
-        changes = [self.remove(key) for key in missing]
-        changes += [self.take(body) for body in found.values()]
-        self._versions = {
-            key: known
-            for key, known in self._versions.items()
-            if key in self.nouns or known > until
-        }
-        return any(changes)
-
-
-def _version(text: str) -> int:
-    return int(text) if text.isdecimal() else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +39,6 @@ POOLS = Kind("metallb.io", "v1beta1", "ipaddresspools", resources.IPAddressPool,
 L2_ADVERTISEMENTS = Kind(
     "metallb.io", "v1beta1", "l2advertisements", resources.L2Advertisement, True
 )
-L2_STATUSES = Kind("metallb.io", "v1beta1", "servicel2statuses", resources.ServiceL2Status, True)
-SLICES = Kind("bellmetal.io", "v1alpha1", "announcementslices", resources.AnnouncementSlice, True)
 REPORTS = Kind("bellmetal.io", "v1alpha1", "speakerreports", resources.SpeakerReport, True)
 
 

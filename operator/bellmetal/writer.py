@@ -17,9 +17,9 @@ from bellmetal.allocation import Allocations
 from bellmetal.api import STRATEGIC_MERGE, ApiError, Client
 from bellmetal.cluster import Service
 from bellmetal.events import timestamp
+from bellmetal.follow import Collection
 from bellmetal.intents import Allocation, Refused
 from bellmetal.packing import SliceChanges
-from bellmetal.world import Collection
 
 log = logging.getLogger(__name__)
 
@@ -153,7 +153,7 @@ class Writer:
         for item in changes.delete:
             name = item.metadata.name
             await self._client.delete(f"{self._slices}/{name}")
-            self._known.remove(kube.key_of(item))
+            self._known.remove(item.key)
 
     async def _write_slice(self, item: resources.AnnouncementSlice) -> None:
         name = item.metadata.name

@@ -17,7 +17,9 @@ PREFIXES = ("metallb.io", "metallb.universe.tf")
 
 
 def reasons(scene: Scene, name: str) -> list[str]:
-    return [item["reason"] for item in scene.events("Service", name)]
+    """What we told; the API server's own repairs may tell of a Service as well."""
+    about = scene.events("Service", name)
+    return [e["reason"] for e in about if e["source"].get("component") == "metallb-controller"]
 
 
 # --- given ---------------------------------------------------------------------------------------

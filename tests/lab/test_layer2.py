@@ -75,6 +75,13 @@ def test_a_client_reaches_the_service_and_one_node_answers_arp(scene: Scene) -> 
     assert answerers == {owner}
 
 
+def test_a_status_that_somebody_deletes_comes_back(scene: Scene) -> None:
+    owner = scene.programs.owner("web")
+    name = scene.lab.kubectl("get", "servicel2statuses", "-n", NAMESPACE, "-o", "name").stdout
+    scene.lab.kubectl("delete", "-n", NAMESPACE, *name.split())
+    until(lambda: scene.programs.owners("web") == [owner], "the status is back")
+
+
 def test_describe_tells_who_announces(scene: Scene) -> None:
     owner = scene.programs.owner("web")
     message = scene.programs.wait_event("Service", "web", "nodeAssigned")
@@ -226,3 +233,4 @@ def test_a_cut_off_owner_gives_up_to_the_majority_when_it_is_back(scene: Scene) 
     assert {scene.lab.name_of(mac) for mac in late} <= {heir}
     assert all(item.ok for item in prober.attempts(since=healed + 0.5))
     prober.stop()
+    until(lambda: scene.programs.owners("web") == [heir], "ServiceL2Status names the heir alone")

@@ -225,8 +225,8 @@ def test_an_unreadable_claim_hides_no_other() -> None:
 
 
 def test_keys() -> None:
-    assert kube.key_of(service_object("shop/web")) == "shop/web"
-    assert kube.key_of(node_object("n1")) == "n1"
+    assert service_object("shop/web").key == "shop/web"
+    assert node_object("n1").key == "n1"
 
 
 def test_a_reference_names_its_object() -> None:

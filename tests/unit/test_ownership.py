@@ -29,6 +29,7 @@ from bellmetal_layer2.messages import (
 )
 from bellmetal_layer2.ownership import ALONE, MOVE, Ownership
 from bellmetal_layer2.peers import PATIENCE, Life
+from bellmetal_layer2.roster import STEADY
 from bellmetal_layer2.succession import SPEAK_UP
 
 T = TypeVar("T")
@@ -235,6 +236,22 @@ def test_it_stays_provisional_where_half_or_fewer_live() -> None:
     assert story.claim == PROVISIONAL
 
 
+def test_a_healing_partition_makes_no_claim_firm_because_one_node_is_heard_first() -> None:
+    """Cut off from n2 and n3, n1 keeps what the controller has given to n2 meanwhile."""
+    story = settled("n1")
+    for name in ("n2", "n3"):
+        story.gossip(name, Liveness.DEAD)
+    story.wait(1.0)
+    story.want(announcement("n2", term=2))
+    assert story.claim == ClaimOrder(2, False, 1)
+    for _ in range(3):
+        story.hear("n3")
+        story.wait(0.05)
+        assert not story.claim.firm
+    story.hear("n2", ClaimOrder(2, True, 0))
+    assert not story.answers
+
+
 def test_it_becomes_firm_when_the_former_holder_is_back_and_claims_nothing() -> None:
     story = settled("n2")
     story.wait(0.5)
@@ -280,6 +297,7 @@ def test_a_node_out_of_the_set_claims_nothing_and_loses_to_a_member() -> None:
 def test_a_holder_that_is_out_of_the_set_is_followed() -> None:
     story = settled("n3")
     story.sets = {"all": NodeSet("all", {"n1": "", "n2": ""})}
+    story.wait(STEADY, "n2", "n3")
     story.want(announcement("n3"))
     assert story.claim == ClaimOrder(1, True, 1)
 

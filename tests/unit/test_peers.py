@@ -13,7 +13,7 @@ from bellmetal.facts import ClaimOrder
 from bellmetal_layer2.beacon import Beacon, ClaimNews
 from bellmetal_layer2.claims import ClaimSet
 from bellmetal_layer2.peers import GOSSIPLESS, GRACE, PATIENCE, Life, Peer
-from bellmetal_layer2.roster import Roster
+from bellmetal_layer2.roster import STEADY, Roster
 
 IP: IPAddress = ipaddress.ip_address("192.0.2.10")
 FIRM = ClaimOrder(1, True, 0)
@@ -216,7 +216,17 @@ def test_whether_most_of_a_set_live(nodes: tuple[str, ...], most: bool) -> None:
     n2 = roster.peer("n2")
     roster.hear(n2, beacon(1), 1.0, False)
     roster.judge(n2, 1.0)
-    assert roster.most_live(nodes, 1.0) is most
+    assert roster.most_live(nodes, 1.0 + STEADY) is most
+
+
+def test_a_node_that_came_back_just_now_does_not_count_yet() -> None:
+    roster = Roster("n1", 0.0)
+    n2 = roster.peer("n2")
+    roster.hear(n2, beacon(1), 1.0, False)
+    roster.judge(n2, 1.0)
+    assert not roster.most_live(("n1", "n2"), 1.0)
+    assert not roster.most_live(("n1", "n2"), 1.0 + STEADY - 0.01)
+    assert roster.most_live(("n1", "n2"), 1.0 + STEADY)
 
 
 def test_a_death_changes_the_majority() -> None:
@@ -224,7 +234,7 @@ def test_a_death_changes_the_majority() -> None:
     n2 = roster.peer("n2")
     roster.hear(n2, beacon(1), 1.0, False)
     assert roster.judge(n2, 1.0)
-    assert roster.most_live(("n1", "n2", "n3"), 1.0)
+    assert roster.most_live(("n1", "n2", "n3"), 1.0 + STEADY)
     n2.gossip = Liveness.DEAD
     assert roster.judge(n2, 2.0)
     assert not roster.most_live(("n1", "n2", "n3"), 2.0)

@@ -10,7 +10,8 @@ import pytest
 from bellmetal import resources
 from bellmetal.cluster import Endpoints
 from bellmetal.config import Problem
-from bellmetal.world import Collection, Kind, World
+from bellmetal.follow import Collection, Kind
+from bellmetal.world import World
 from builders import (
     advertisement_object,
     endpoint,

@@ -1,0 +1,157 @@
+"""Objects of the API kept up to date: one kind, listed and watched. No decisions, no writes.
+
+`Collection` takes in what somebody else watches (Kopf, in the controller); `Follower` lists and
+watches by itself (the speaker, which must stay small).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from bellmetal import metrics, resources
+from bellmetal.api import ApiError, Client
+
+log = logging.getLogger(__name__)
+
+RETRY = 0.5  # seconds between two tries to watch
+
+S = TypeVar("S", bound=resources.Object)
+N = TypeVar("N")
+
+
+@dataclass(frozen=True)
+class Kind(Generic[S]):
+    """A kind of object that we watch; ``{ns}`` in the path is our own namespace."""
+
+    group: str
+    version: str
+    plural: str
+    struct: type[S]
+    namespaced: bool = False  # watched in our own namespace only
+
+    def path(self, namespace: str = "") -> str:
+        """The collection's path."""
+        root = f"/apis/{self.group}/{self.version}" if self.group else f"/api/{self.version}"
+        inside = f"/namespaces/{namespace}" if namespace else ""
+        return f"{root}{inside}/{self.plural}"
+
+
+L2_STATUSES = Kind("metallb.io", "v1beta1", "servicel2statuses", resources.ServiceL2Status, True)
+SLICES = Kind("bellmetal.io", "v1alpha1", "announcementslices", resources.AnnouncementSlice, True)
+
+
+class Collection(Generic[S, N]):
+    """The objects of one kind, as nouns by key; older news never replaces newer."""
+
+    def __init__(self, kind: Kind[S], convert: Callable[[S], N]) -> None:
+        self.kind, self._convert = kind, convert
+        self.nouns: dict[str, N] = {}
+        self._versions: dict[str, int] = {}
+
+    def apply(self, event: str | None, raw: Mapping[str, Any]) -> bool:
+        """Takes in a watch event as Kopf hands it over; whether a noun changed."""
+        body = msgspec.convert(raw, self.kind.struct)
+        if event == "DELETED":
+            return self.remove(body.key, _version(body.metadata.resource_version))
+        return self.take(body)
+
+    def take(self, body: S) -> bool:
+        """Takes in one object; whether its noun changed."""
+        key, version = body.key, _version(body.metadata.resource_version)
+        if version and version < self._versions.get(key, 0):
+            return False
+        self._versions[key] = version
+        noun = self._convert(body)
+        changed = self.nouns.get(key) != noun
+        self.nouns[key] = noun
+        return changed
+
+    def remove(self, key: str, version: int = 0) -> bool:
+        """Forgets one object; whether it was known. Its ``version`` keeps older news out."""
+        if version and version < self._versions.get(key, 0):
+            return False
+        self._versions[key] = version
+        return self.nouns.pop(key, None) is not None
+
+    def take_all(self, bodies: Iterable[S], version: str = "") -> bool:
+        """Takes in a complete list: what is not in it is gone; whether anything changed.
+
+        What happened after the list's ``version``, while it was read, stands.
+        """
+        found = {body.key: body for body in bodies}
+        until = _version(version) or math.inf
+        missing = [
+            key for key in self.nouns if key not in found and self._versions.get(key, 0) <= until
+        ]
+        changes = [self.remove(key) for key in missing]
+        changes += [self.take(body) for body in found.values()]
+        self._versions = {
+            key: known
+            for key, known in self._versions.items()
+            if key in self.nouns or known > until
+        }
+        return any(changes)
+
+
+def _version(text: str) -> int:
+    return int(text) if text.isdecimal() else 0
+
+
+class Follower(Generic[S]):
+    """Lists and watches a kind for ever; ``changed`` is called after the first list and changes."""
+
+    def __init__(
+        self,
+        client: Client,
+        kind: Kind[S],
+        namespace: str,
+        changed: Callable[[], None],
+        selector: str = "",
+    ) -> None:
+        self._client, self._changed, self._selector = client, changed, selector
+        self.path = kind.path(namespace)
+        self.collection: Collection[S, S] = Collection(kind, lambda body: body)
+        self.listed = asyncio.Event()
+
+    async def run(self) -> None:
+        """Never ends; what goes wrong is logged and tried again."""
+        while True:
+            try:
+                await self._watch(await self._list())
+            except ApiError as error:
+                if not error.expired:
+                    log.warning("%s: %s", self.path, error, extra={"op": "watch"})
+                    await asyncio.sleep(RETRY)
+
+    async def _list(self) -> str:
+        kind = self.collection.kind
+        found, version = await self._client.list(kind.struct, self.path, self._selector)
+        if self.collection.take_all(found, version) or not self.listed.is_set():
+            self.listed.set()
+            self._changed()
+        return version
+
+    async def _watch(self, version: str) -> None:
+        kind = self.collection.kind
+        while True:
+            stream = self._client.watch(kind.struct, self.path, version, self._selector)
+            async for event in stream:
+                version = event.object.metadata.resource_version
+                if event.type != "BOOKMARK":
+                    metrics.UPDATES.inc()
+                    if self._take(event):
+                        self._changed()
+            await asyncio.sleep(RETRY)  # the server ends a watch after a while; a proxy may at once
+
+    def _take(self, event: resources.WatchEvent[S]) -> bool:
+        if event.type == "DELETED":
+            meta = event.object.metadata
+            return self.collection.remove(event.object.key, _version(meta.resource_version))
+        return self.collection.take(event.object)
