@@ -10,7 +10,6 @@ from bellmetal.facts import ClaimOrder
 from bellmetal_layer2.beacon import Beacon
 from bellmetal_layer2.peers import Life, Peer
 
-
 # Seconds after which a node that came back counts for a majority. When a partition heals, nodes are
 # heard one after the other: the first must not make the next one's death sure.
 STEADY = 0.35
