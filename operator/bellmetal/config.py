@@ -5,6 +5,7 @@ May live here: frozen values and predicates on them. May not: parsing (`validati
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -26,12 +27,23 @@ class Problem:
         return f"{self.kind}/{self.name} {self.path}: {self.message}"
 
 
+class OnOrphan(enum.Enum):
+    """What becomes of an address in use that its pool allows no more."""
+
+    KEEP = "keep"  # it stays and is reported
+    RENUMBER = "renumber"  # the Service gets another at once, as with MetalLB
+
+
 @dataclass(frozen=True, slots=True)
 class Pool:
     """An IPAddressPool. ``priority``: lower is preferred, 0 is last.
 
     ``broken`` says that its object is invalid: no new address comes out of it, and what was given
-    out of it stays.
+    out of it stays. What stands last here is asked for by ``bellmetal.io/`` annotations:
+    ``excluded`` ranges are as if they were not in the pool; a ``reserved`` address is for the
+    Service of that key (``namespace/name``) alone, or, if that is empty, for whoever asks for it;
+    ``cool_down`` is in seconds; out of a ``draining`` pool comes no new address; ``on_orphan``
+    None leaves it to the controller's setting.
     """
 
     name: str
@@ -43,10 +55,17 @@ class Pool:
     namespaces: frozenset[str] | None = None
     service_selectors: tuple[Selector, ...] = ()
     broken: bool = False
+    excluded: tuple[Range, ...] = ()
+    reserved: Mapping[IPAddress, str] = field(default_factory=dict)
+    cool_down: float = 0.0
+    draining: bool = False
+    on_orphan: OnOrphan | None = None
 
     def allows(self, address: IPAddress) -> bool:
         """Whether an address may be given out of this pool."""
         if self.avoid_buggy and is_buggy(address):
+            return False
+        if any(address in entry for entry in self.excluded):
             return False
         return any(address in entry for entry in self.ranges)
 
@@ -115,6 +134,7 @@ class Config:
 
     pools: tuple[Pool, ...] = ()
     l2_advertisements: tuple[L2Advertisement, ...] = ()
+    quotas: Mapping[str, int] = field(default_factory=dict)  # namespace → addresses at most
 
     def pool(self, name: str) -> Pool | None:
         """The pool of that name."""
