@@ -10,7 +10,16 @@ from typing import Any
 
 from bellmetal import resources
 from bellmetal.addresses import IPAddress, Range, parse_address, parse_range
-from bellmetal.cluster import Cluster, Endpoints, Node, Request, Service, Shown
+from bellmetal.cluster import (
+    Cluster,
+    Condition,
+    Endpoints,
+    Node,
+    Request,
+    Service,
+    Sharing,
+    Shown,
+)
 from bellmetal.config import Config, L2Advertisement, Pool, PreferredNodes
 from bellmetal.facts import Claim, ClaimOrder
 from bellmetal.holdings import Holder, Holding
@@ -45,7 +54,7 @@ def service(
     fault: str = "",
     shown: str | Iterable[str] = (),
     shown_pool: str = "",
-    refusal: str = "",
+    conditions: tuple[Condition, ...] = (),
     **fields: Any,
 ) -> Service:
     """A Service that asks for ``ip`` and ``pool`` and shows ``shown`` out of ``shown_pool``."""
@@ -54,9 +63,14 @@ def service(
         "uid": f"uid-{namespace}-{name}",
         "created": LONG_AGO,
         "request": Request(addresses(*_texts(ip)), pool, fault),
-        "shown": Shown(addresses(*_texts(shown)), shown_pool, refusal),
+        "shown": Shown(addresses(*_texts(shown)), shown_pool, conditions),
     }
     return Service(namespace, name, **(defaults | fields))
+
+
+def sharing(key: str = "", *ports: str, backend: str = "") -> Sharing:
+    """Terms of sharing; ports as ``TCP/80``."""
+    return Sharing(key, backend, frozenset(ports or ("TCP/80",)))
 
 
 def _texts(value: str | Iterable[str]) -> tuple[str, ...]:
@@ -131,7 +145,8 @@ def held(*holdings: Holding) -> dict[IPAddress, Holding]:
 
 
 def allocation(key: str, *texts: str, **fields: Any) -> Allocation:
-    return Allocation(key, addresses(*texts), **({"pool": "main"} | fields))
+    defaults: dict[str, Any] = {"pools": ("main",) * len(texts)}
+    return Allocation(key, addresses(*texts), **(defaults | fields))
 
 
 def announcement(address: str = "192.0.2.10", owner: str = "n1", **fields: Any) -> Announcement:

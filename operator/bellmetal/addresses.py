@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import enum
 import ipaddress
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TypeAlias
@@ -46,7 +46,9 @@ class Range:
         make = type(self.first)
         return (make(number) for number in range(int(self.first), int(self.last) + 1))
 
-    def __len__(self) -> int:
+    @property
+    def size(self) -> int:
+        """How many addresses; not ``len``, which ends at 2⁶³."""
         return int(self.last) - int(self.first) + 1
 
     def __str__(self) -> str:
@@ -60,6 +62,21 @@ class Range:
     def overlaps(self, other: Range) -> bool:
         """Whether any address is in both."""
         return other.first in self or self.first in other
+
+    def without(self, holes: Iterable[Range]) -> Iterator[Range]:
+        """What is left of it, ascending."""
+        make = type(self.first)
+        start = int(self.first)
+        for hole in sorted((item for item in holes if item.overlaps(self)), key=_first):
+            if start < int(hole.first):
+                yield Range(make(start), make(int(hole.first) - 1))
+            start = max(start, int(hole.last) + 1)
+        if start <= int(self.last):
+            yield Range(make(start), self.last)
+
+
+def _first(entry: Range) -> int:
+    return int(entry.first)
 
 
 @lru_cache(maxsize=65536)

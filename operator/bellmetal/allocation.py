@@ -1,4 +1,4 @@
-"""allocate(cluster, held) → who has which address, and why others have none.
+"""allocate(cluster, held, now) → who has which address, and why others have none.
 
 In this order, for each Service:
 
@@ -7,297 +7,495 @@ step   what happens
 =====  ========================================================================================
 1      not ours (class), not of type LoadBalancer, being deleted: holds nothing
 2      keeps what it holds: by the ledger, else what its status shows and nobody holds; also
-       when no pool allows it any more (orphaned) or its pool is invalid
+       when no pool allows it any more (orphaned, unless it is to be renumbered) or its pool is
+       invalid; of Services that share, those whose terms clash with the others' lose it
 3      asks for other addresses or another pool than it holds: gets them if it can, else keeps
-4      holds nothing, asks: gets what it asks for or is refused
-5      holds nothing, asks for nothing: the pools pinned to it (by priority, then name), then
-       the other auto-assign pools (by name); in a pool, ascending
+4      has no address of a family, or too few: what is reserved for it, what it had before (while
+       that cools down), then out of the pool that it asks for; else out of the pools of what it
+       holds, the pools pinned to it (by priority, then name), the other auto-assign pools (by
+       name). One pool for both families comes before two pools.
+5      holds addresses of a family that it has no more, or too many: gives those back
 =====  ========================================================================================
 
 Steps 1 and 2 are done for all Services before any new address is given, so nothing held ever
 moves because something else changed; the new are served oldest first, so the same input in any
-order gives the same answer. What changes hands is written into the ledger (`settle`) before
-anybody sees it.
+order gives the same answer. What changes hands is written into the ledger (`settlement.py`)
+before anybody sees it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from bellmetal.addresses import Family, IPAddress, family_of, is_buggy, quoted
+from bellmetal.addresses import Family, IPAddress, family_of, quoted
 from bellmetal.cluster import Cluster, Service
-from bellmetal.config import Config, Pool
+from bellmetal.config import Config, OnOrphan, Pool
 from bellmetal.holdings import Holder, Holding, Holdings
 from bellmetal.intents import Allocation, Refused, RefusedReason
+from bellmetal.sharing import Users
+from bellmetal.supply import Supply
 
 
 @dataclass(frozen=True, slots=True)
 class Allocations:
-    """By Service key. A Service may have both: it keeps its address and was refused another."""
+    """By Service key. A Service may have both: it keeps its address and was refused another.
+
+    ``cleared``: why it loses an address, in a sentence. ``again_in``: seconds after which a refused
+    Service may get one without anybody's doing (infinity: never).
+    """
 
     granted: Mapping[str, Allocation] = field(default_factory=dict)
     refused: Mapping[str, Refused] = field(default_factory=dict)
+    cleared: Mapping[str, str] = field(default_factory=dict)
+    again_in: float = float("inf")
 
 
-def allocate(cluster: Cluster, held: Holdings) -> Allocations:
-    """The whole allocation; ``held`` is the ledger."""
-    return _Pass(cluster, held).run()
-
-
-def settle(
-    allocations: Allocations, services: Mapping[str, Service], held: Holdings, now: str
-) -> tuple[Holding, ...]:
-    """The ledger entries that must change so that it says what was allocated.
-
-    A new holder raises the term; a freed address keeps its entry with the time. ``now`` is
-    RFC 3339.
-    """
-    wanted: dict[IPAddress, tuple[str, list[Service]]] = {}
-    for key, allocation in allocations.granted.items():
-        for address in allocation.addresses:
-            wanted.setdefault(address, (allocation.pool, []))[1].append(services[key])
-    changed = [
-        _grant(address, pool, users, held.get(address), now)
-        for address, (pool, users) in wanted.items()
-    ]
-    by_uid = {service.uid: service for service in services.values()}
-    changed += [
-        Holding(address, holding.term, holding.pool, (), holding.holders[0], now)
-        for address, holding in held.items()
-        if holding.holders and address not in wanted and not _still_shown(holding, by_uid)
-    ]
-    return tuple(entry for entry in changed if held.get(entry.address) != entry)
-
-
-def _still_shown(holding: Holding, by_uid: Mapping[str, Service]) -> bool:
-    """Whether a Service that is no longer ours to touch (another class) still shows it."""
-    users = [by_uid[holder.uid] for holder in holding.holders if holder.uid in by_uid]
-    return any(not user.ours and holding.address in user.shown.addresses for user in users)
-
-
-def _grant(
-    address: IPAddress, pool: str, users: list[Service], before: Holding | None, now: str
-) -> Holding:
-    old = {holder.uid: holder for holder in before.holders} if before else {}
-    holders = tuple(
-        old.get(user.uid) or Holder(user.uid, user.namespace, user.name, now) for user in users
-    )
-    kept = before is not None and any(user.uid in old for user in users)
-    term = before.term if before is not None and kept else (before.term if before else 0) + 1
-    last = before.last_holder if before else None
-    if before is not None and before.holders and not kept:
-        last = before.holders[0]
-    return Holding(address, term, pool, holders, last)
+def allocate(cluster: Cluster, held: Holdings, now: str) -> Allocations:
+    """The whole allocation; ``held`` is the ledger, ``now`` RFC 3339."""
+    return _Pass(cluster, held, now).run()
 
 
 class _Pass:
     """One pass over all Services."""
 
-    def __init__(self, cluster: Cluster, held: Holdings) -> None:
-        self.cluster, self.config, self.held = cluster, cluster.config, held
+    def __init__(self, cluster: Cluster, held: Holdings, now: str) -> None:
+        self.cluster, self.config, self.held, self.now = cluster, cluster.config, held, now
         self.uids = {service.uid for service in cluster.services.values()}
-        self.users: dict[IPAddress, str] = {}  # address → the key of the Service that has it
-        self.granted: dict[str, Allocation] = {}
+        self.users = Users()
+        self.has: dict[str, tuple[IPAddress, ...]] = {}  # Service key → its addresses
+        self.in_namespace: defaultdict[str, Counter[IPAddress]] = defaultdict(Counter)
+        self.origins: dict[IPAddress, str] = {}  # the pool that an address was given out of
         self.refused: dict[str, Refused] = {}
-        self.free = _FreeAddresses(self.users)  # of the present round
+        self.cleared: dict[str, str] = {}
+        self._new_round()
+
+    def _new_round(self) -> None:
+        self.refused = {}
+        self.supply = Supply(self.users, self.held, self.cluster.shy, self.now)
 
     def run(self) -> Allocations:
         services = [service for service in self.cluster.services.values() if service.wants_address]
         services.sort(key=lambda service: (service.created, service.key))
         self._keep_by_ledger({service.uid: service for service in services})
         self._respect_others()
+        self.claims = _Claims(self.config, self.held)
         gave_up = [True]
         while any(gave_up):  # what one gives up, another may have been refused
             self._adopt_shown(services)
-            self.refused, self.free = {}, _FreeAddresses(self.users)
+            self._new_round()
             gave_up = [self._serve(service) for service in services]
-        return Allocations(self.granted, self.refused)
+        granted = {s.key: self._granted(s) for s in services if self.has.get(s.key)}
+        again_in = self.supply.cooled_in if self.refused else float("inf")
+        return Allocations(granted, self.refused, self.cleared, again_in)
+
+    def _granted(self, service: Service) -> Allocation:
+        addresses = self.has[service.key]
+        pools, orphaned = [], []
+        for address in addresses:
+            pool = self.config.pool_of(address)
+            pools.append(pool.name if pool else self.origins.get(address, ""))
+            if why := self._disallowed(service, address):
+                orphaned.append((address, why))
+        return Allocation(service.key, addresses, tuple(pools), tuple(orphaned))
+
+    def _set(self, service: Service, addresses: Iterable[IPAddress]) -> None:
+        """From now on the Service has exactly these."""
+        counter = self.in_namespace[service.namespace]
+        for old in self.has.get(service.key, ()):
+            self.users.remove(old, service.key)
+            counter[old] -= 1
+        self.has[service.key] = tuple(addresses)
+        for address in self.has[service.key]:
+            self.users.add(address, service.key, service.sharing)
+            counter[address] += 1
 
     # --- 2: what is held stays -------------------------------------------------------------------
 
     def _keep_by_ledger(self, by_uid: Mapping[str, Service]) -> None:
-        kept: dict[str, list[Holding]] = {}
+        kept: dict[str, list[IPAddress]] = {}
         for holding in self.held.values():
-            for holder in holding.holders:
-                if holder.uid in by_uid:
-                    kept.setdefault(holder.uid, []).append(holding)
-        for uid, holdings in kept.items():
-            shown = by_uid[uid].shown.addresses
-            holdings.sort(key=lambda holding: _position(holding.address, shown))
-            addresses = tuple(holding.address for holding in holdings)
-            self._grant(by_uid[uid], addresses, holdings[0].pool)
+            self.origins[holding.address] = holding.pool
+            for service in _in_order(holding, by_uid):
+                if self._may_keep(service, holding.address):
+                    kept.setdefault(service.uid, []).append(holding.address)
+                    self.users.add(holding.address, service.key, service.sharing)
+        for uid, addresses in kept.items():
+            service = by_uid[uid]
+            shown = service.shown.addresses
+            self._set_kept(service, sorted(addresses, key=lambda a: _position(a, shown)))
+
+    def _set_kept(self, service: Service, addresses: list[IPAddress]) -> None:
+        self.has[service.key] = tuple(addresses)
+        self.in_namespace[service.namespace].update(addresses)
+
+    def _may_keep(self, service: Service, address: IPAddress) -> bool:
+        clash = self.users.clash(address, service.key, service.sharing)
+        why = clash.message if clash else ""
+        if not why and (fault := self._disallowed(service, address)) and self._renumbers(address):
+            why = fault
+        if why:
+            self.cleared[service.key] = why
+        return not why
+
+    def _disallowed(self, service: Service, address: IPAddress) -> str:
+        """Why no pool allows an address that a Service has; empty if one does."""
+        pool = self.config.pool_of(address)
+        if pool is not None:
+            if pool.admits(service.namespace, service.labels):
+                return ""
+            return f"pool {pool.name} not compatible for ip assignment"
+        origin = self.config.pool(self.origins.get(address, ""))
+        if origin is not None and origin.broken:
+            return ""  # what its object said before is not known: what stands on it stays
+        return f"{quoted([str(address)])} is not allowed in config"
+
+    def _renumbers(self, address: IPAddress) -> bool:
+        pool = self.config.pool_of(address) or self.config.pool(self.origins.get(address, ""))
+        policy = pool.on_orphan if pool and pool.on_orphan else self.cluster.on_orphan
+        return policy is OnOrphan.RENUMBER
 
     def _respect_others(self) -> None:
         """What Services of another class show is taken, whoever gave it to them."""
         for service in self.cluster.services.values():
             if not service.ours:
                 for address in service.shown.addresses:
-                    self.users.setdefault(address, service.key)
+                    if address not in self.users:
+                        self.users.add(address, service.key, service.sharing)
 
     def _adopt_shown(self, services: Iterable[Service]) -> None:
         for service in services:
-            seen = dict.fromkeys(service.shown.addresses)
-            shown = tuple(a for a in seen if self._adoptable(a, service))
-            if shown and service.key not in self.granted:
-                self._grant(service, shown, service.shown.pool)
+            if self.has.get(service.key) or service.key in self.cleared:
+                continue
+            pools = service.shown.pool.split(",")
+            found = []
+            for address in dict.fromkeys(service.shown.addresses):
+                self.origins.setdefault(address, pools[0])
+                if self._adoptable(address, service) and self._may_keep(service, address):
+                    found.append(address)
+            if found:
+                self._set(service, found)
 
     def _adoptable(self, address: IPAddress, service: Service) -> bool:
-        if address in self.users:
+        if self.users.clash(address, service.key, service.sharing):
             return False
         holding = self.held.get(address)
         others = {holder.uid for holder in holding.holders} if holding else set()
-        if (others - {service.uid}) & self.uids:
+        if (others - {service.uid}) & self.uids and address not in self.users:
             return False
         # shown without our annotation and outside every pool: somebody else's business
         return bool(service.shown.pool) or self.config.pool_of(address) is not None
-
-    def _grant(self, service: Service, addresses: tuple[IPAddress, ...], before: str) -> None:
-        pool = self.config.pool_of(addresses[0])
-        orphaned = pool is None and not self._is_broken(before)
-        name = pool.name if pool else before
-        self.granted[service.key] = Allocation(service.key, addresses, name, orphaned)
-        for address in addresses:
-            self.users[address] = service.key
-
-    def _is_broken(self, name: str) -> bool:
-        pool = self.config.pool(name)
-        return pool is not None and pool.broken
 
     # --- 3 to 5: what is new ---------------------------------------------------------------------
 
     def _serve(self, service: Service) -> bool:
         """Gives a Service what it asks for, if that is possible; whether it gave up another."""
-        has = self.granted.get(service.key)
-        if has is not None and self._satisfied(service, has):
+        if service.request.fault:
+            self._refuse(service, RefusedReason.BAD_REQUEST, service.request.fault)
             return False
-        answer = self._choose(service)
-        if isinstance(answer, Refused):
-            self.refused[service.key] = answer
+        if service.family_policy == "RequireDualStack" and len(service.families) < 2:
+            message = f"Service requires dual stack but not enough clusterips {service.cluster_ips}"
+            self._refuse(service, RefusedReason.NOT_ENOUGH_CLUSTER_IPS, message)
             return False
-        address, pool = answer
-        if has is not None:
-            for old in has.addresses:
-                self.users.pop(old, None)
-        self.users[address] = service.key
-        self.granted[service.key] = Allocation(service.key, (address,), pool.name)
-        return has is not None
+        if service.request.addresses:
+            return self._serve_requested(service)
+        return self._serve_any(service)
 
-    def _satisfied(self, service: Service, has: Allocation) -> bool:
-        request = service.request
-        if request.fault:
-            return False
-        if request.addresses and set(request.addresses) != set(has.addresses):
-            return False
-        return not request.pool or request.pool == has.pool
+    def _replace(self, service: Service, addresses: list[IPAddress]) -> bool:
+        """Whether it gave up one that it had."""
+        before = set(self.has.get(service.key, ()))
+        self._set(service, addresses)
+        return bool(before - set(addresses))
 
-    def _choose(self, service: Service) -> tuple[IPAddress, Pool] | Refused:
-        request = service.request
-        if request.fault:
-            return _refuse(service, RefusedReason.BAD_REQUEST, request.fault)
-        if fault := _unsupported(service):
-            return _refuse(service, RefusedReason.FAMILY_NOT_SUPPORTED, fault)
-        if request.addresses:
-            return self._requested_address(service)
-        if request.pool:
-            return self._requested_pool(service)
-        for pool in _by_preference(self.config, service):
-            address = self.free.first(pool)
-            if address is not None:
-                return address, pool
-        return _refuse(service, RefusedReason.NO_ADDRESS_LEFT, self._none_left())
+    def _refuse(
+        self, service: Service, reason: RefusedReason, message: str, additional: bool = False
+    ) -> None:
+        self.refused[service.key] = Refused(service.key, reason, message, additional)
 
-    def _requested_address(self, service: Service) -> tuple[IPAddress, Pool] | Refused:
-        address = service.request.addresses[0]
-        pool = self.config.pool_of(address)
+    # --- what it asks for by address -------------------------------------------------------------
+
+    def _serve_requested(self, service: Service) -> bool:
+        wanted, has = service.request.addresses, self.has.get(service.key, ())
+        if set(wanted) == set(has):
+            return False
+        no = _family_fault(service)
+        for address in wanted:
+            no = no or self._request_fault(service, address)
+        new = [address for address in wanted if address not in has]
+        if no is None and (over := self._over_quota(service, new, given_up=has)):
+            no = RefusedReason.QUOTA, over
+        if no is not None:
+            self._refuse(service, *no)
+            return False
+        return self._replace(service, list(wanted))
+
+    def _request_fault(
+        self, service: Service, address: IPAddress
+    ) -> tuple[RefusedReason, str] | None:
+        pool, wanted = self.config.pool_of(address), service.request.pool
         text = quoted([str(address)])
         if pool is None:
             message = f"{text} is not allowed in config: no IPAddressPool contains it"
-            return _refuse(service, RefusedReason.ADDRESS_NOT_IN_POOLS, message)
-        if service.request.pool and service.request.pool != pool.name:
-            message = (
-                f"requested loadBalancer IP(s) {text} is not compatible with requested"
-                f" address pool {service.request.pool}: it is in {pool.name}"
-            )
-            return _refuse(service, RefusedReason.BAD_REQUEST, message)
-        if not pool.admits(service.namespace, service.labels):
-            message = f"pool {pool.name} not compatible for ip assignment"
-            return _refuse(service, RefusedReason.POOL_NOT_COMPATIBLE, message)
-        user = self.users.get(address)
-        if user is not None and user != service.key:
-            message = (
-                f'can\'t change sharing key for "{service.key}", address also in use by {user}'
-                f" ({address} is taken)"
-            )
-            return _refuse(service, RefusedReason.ADDRESS_TAKEN, message)
-        return address, pool
+            return RefusedReason.ADDRESS_NOT_IN_POOLS, message
+        if wanted and wanted != pool.name:
+            message = f"requested loadBalancer IP(s) {text} is not compatible with requested"
+            message = f"{message} address pool {wanted}: it is in {pool.name}"
+            return RefusedReason.BAD_REQUEST, message
+        if no := _closed(pool, service):
+            return no
+        reserved = pool.reserved.get(address, "")
+        if reserved and reserved != service.key:
+            message = f"{address} is reserved for {reserved} by IPAddressPool/{pool.name}"
+            return RefusedReason.RESERVED, message
+        clash = self.users.clash(address, service.key, service.sharing)
+        return (clash.reason, clash.message) if clash else None
 
-    def _requested_pool(self, service: Service) -> tuple[IPAddress, Pool] | Refused:
+    # --- any address will do ---------------------------------------------------------------------
+
+    def _serve_any(self, service: Service) -> bool:
+        has = self.has.get(service.key, ())
+        missing = Counter(dict.fromkeys(service.families, service.per_family))
+        fits = []
+        for address in has:
+            family = family_of(address)
+            if missing[family] > 0 and self._is_of_pool(service, address):
+                fits.append(address)
+                missing[family] -= 1
+        missing = +missing
+        if not missing:
+            return len(fits) < len(has) and self._replace(service, fits)
+        found, no = self._choose(service, missing, fits, has)
+        if no is not None:
+            reason, message = no
+            whole = service.family_policy == "RequireDualStack" and not fits
+            elsewhere = len(fits) < len(has) and bool(service.request.pool)
+            if whole or elsewhere or not (found or fits):
+                self._refuse(service, reason, message)
+                return False
+            self._refuse(service, reason, message, additional=True)
+        if not found and len(fits) == len(has):
+            return False
+        order = fits + sorted(found, key=lambda a: (a.version, int(a)))
+        return self._replace(service, order)
+
+    def _is_of_pool(self, service: Service, address: IPAddress) -> bool:
+        wanted = service.request.pool
+        pool = self.config.pool_of(address)
+        return not wanted or wanted == (pool.name if pool else self.origins.get(address))
+
+    def _choose(
+        self,
+        service: Service,
+        missing: Counter[Family],
+        fits: list[IPAddress],
+        has: tuple[IPAddress, ...],
+    ) -> tuple[list[IPAddress], tuple[RefusedReason, str] | None]:
+        """So many addresses of each family, or fewer and why."""
+        pools = self._open_pools(service, fits)
+        if isinstance(pools, tuple):
+            return [], pools
+        search = _Search(self, service, missing)
+        search.take_own(self.claims.of(service.key), pools)
+        search.take_from_one(pools)
+        search.take_from_each(pools)
+        no = None if search.complete else self._none_left(service, search.missing)
+        given_up = tuple(address for address in has if address not in fits)
+        while search.found and (over := self._over_quota(service, search.found, given_up)):
+            search.found.pop()
+            no = RefusedReason.QUOTA, over
+        return search.found, no
+
+    def _open_pools(
+        self, service: Service, fits: list[IPAddress]
+    ) -> list[Pool] | tuple[RefusedReason, str]:
+        """The pools to look into, in order; or why the one that is asked for is none."""
         name = service.request.pool
+        if not name:
+            near = dict.fromkeys(self.config.pool_of(address) for address in fits)
+            open_ = [pool for pool in near if pool and _closed(pool, service) is None]
+            rest = _by_preference(self.config, service)
+            return open_ + [pool for pool in rest if pool not in open_]
         pool = self.config.pool(name)
         if pool is None:
-            return _refuse(service, RefusedReason.UNKNOWN_POOL, f'unknown pool "{name}"')
-        if pool.broken:
-            message = f"pool {name} is invalid: see the events of IPAddressPool/{name}"
-            return _refuse(service, RefusedReason.POOL_INVALID, message)
-        if not pool.admits(service.namespace, service.labels):
-            message = f"pool {name} not compatible for ip assignment"
-            return _refuse(service, RefusedReason.POOL_NOT_COMPATIBLE, message)
-        address = self.free.first(pool)
-        if address is None:
-            message = f"no available IPs in pool {name}"
-            return _refuse(service, RefusedReason.NO_ADDRESS_LEFT, message)
-        return address, pool
+            return RefusedReason.UNKNOWN_POOL, f'unknown pool "{name}"'
+        return _closed(pool, service) or [pool]
 
-    def _none_left(self) -> str:
-        pools = self.config.pools
+    def _over_quota(
+        self, service: Service, new: Iterable[IPAddress], given_up: tuple[IPAddress, ...] = ()
+    ) -> str:
+        quota = self.config.quotas.get(service.namespace)
+        if quota is None:
+            return ""
+        counts = Counter(self.in_namespace[service.namespace])
+        counts.subtract(given_up)
+        counts.update(new)
+        if len(+counts) <= quota:
+            return ""
+        return f"namespace {service.namespace} may have {quota} addresses and has them"
+
+    def _none_left(self, service: Service, missing: Counter[Family]) -> tuple[RefusedReason, str]:
+        reason, pools = RefusedReason.NO_ADDRESS_LEFT, self.config.pools
+        families = " and ".join(sorted(family.value.lower() for family in missing))
+        if name := service.request.pool:
+            pool = self.config.pool(name)
+            has_them = pool is not None and all(pool.capacity(family) for family in missing)
+            suffix = "" if has_them else f" for {families} IPFamily"
+            return reason, f"no available IPs in pool {name}{suffix}"
         if not pools:
-            return "no available IPs: there is no IPAddressPool"
-        broken = [pool.name for pool in pools if pool.broken]
-        if len(broken) == len(pools):
-            return f"no available IPs: every IPAddressPool is invalid ({', '.join(broken)})"
-        return "no available IPs"
+            return reason, "no available IPs: there is no IPAddressPool"
+        why = [f"{pool.name}: {_why_not(pool, service, missing)}" for pool in pools[:5]]
+        more = f"; and {len(pools) - 5} more" if len(pools) > 5 else ""
+        return reason, f"no available IPs ({families}): {'; '.join(why)}{more}"
+
+
+class _Claims:
+    """Free addresses that are meant for certain Services: reserved, or cooling down."""
+
+    def __init__(self, config: Config, held: Holdings) -> None:
+        self._by_key: defaultdict[str, list[tuple[IPAddress, Pool]]] = defaultdict(list)
+        for pool in config.pools:
+            for address, key in pool.reserved.items():
+                if key and pool.allows(address):
+                    self._by_key[key].append((address, pool))
+        if not any(pool.cool_down for pool in config.pools):
+            return
+        freed = [item for item in held.values() if item.last_holder and not item.holders]
+        for holding in sorted(freed, key=lambda item: item.freed_at, reverse=True):
+            source = config.pool_of(holding.address)
+            if source and source.cool_down and holding.last_holder:
+                self._by_key[holding.last_holder.key].append((holding.address, source))
+
+    def of(self, key: str) -> list[tuple[IPAddress, Pool]]:
+        """What is meant for a Service: reserved first, then the latest that it had."""
+        return self._by_key.get(key, [])
+
+
+class _Search:
+    """Looks for addresses for one Service."""
+
+    def __init__(self, whole: _Pass, service: Service, missing: Counter[Family]) -> None:
+        self._pass, self._service = whole, service
+        self.missing = Counter(missing)
+        self.found: list[IPAddress] = []
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing is missing any more."""
+        return not self.missing
+
+    def take_own(self, own: list[tuple[IPAddress, Pool]], pools: list[Pool]) -> None:
+        """What is reserved for it, in whatever pool; what it had before and is cooling down."""
+        held, supply = self._pass.held, self._pass.supply
+        for address, pool in own:
+            reserved = pool.reserved.get(address) == self._service.key
+            wanted = self._service.request.pool in ("", pool.name)
+            usable = _closed(pool, self._service) is None and wanted
+            if not usable or not (reserved or pool in pools):
+                continue
+            if not reserved and not supply.cools(pool, held[address]):
+                continue
+            if self.missing[family_of(address)] > 0 and not self._pass.users.of(address):
+                self._take(address)
+
+    def take_from_one(self, pools: list[Pool]) -> None:
+        """Both families out of the first pool that has them."""
+        if len(self.missing) < 2:
+            return
+        for pool in pools:
+            found = {f: self._candidates(pool, f, n) for f, n in self.missing.items()}
+            if all(len(found[f]) == n for f, n in self.missing.items()):
+                for address in [a for some in found.values() for a in some]:
+                    self._take(address)
+                return
+
+    def take_from_each(self, pools: list[Pool]) -> None:
+        """Each family out of the first pools that have some; the primary family first."""
+        for family in self._service.families:
+            for pool in pools:
+                if family not in self.missing:
+                    break
+                for address in self._candidates(pool, family, self.missing[family]):
+                    self._take(address)
+
+    def _take(self, address: IPAddress) -> None:
+        self.found.append(address)
+        self.missing[family_of(address)] -= 1
+        self.missing = +self.missing
+
+    def _candidates(self, pool: Pool, family: Family, count: int) -> list[IPAddress]:
+        taken = sum(1 for address in self.found if family_of(address) is family)
+        free = self._pass.supply.first(pool, family, count + taken)
+        some = [*free, *self._shared(pool, family)]
+        if len(some) > len(free):  # as in a walk over the pool: the first that it may use
+            some.sort(key=lambda address: _place(pool, address))
+        return [address for address in some if address not in self.found][:count]
+
+    def _shared(self, pool: Pool, family: Family) -> list[IPAddress]:
+        service, users = self._service, self._pass.users
+        own = self._pass.has.get(service.key, ())
+        return [
+            address
+            for address in users.shareable(service.sharing)
+            if family_of(address) is family
+            and address not in own
+            and pool.allows(address)
+            and pool.reserved.get(address, service.key) == service.key
+            and users.clash(address, service.key, service.sharing) is None
+        ]
+
+
+def _in_order(holding: Holding, by_uid: Mapping[str, Service]) -> list[Service]:
+    """The Services that hold it: first those whose terms of sharing are as they were agreed on."""
+    found = [(item, by_uid[item.uid]) for item in holding.holders if item.uid in by_uid]
+    if len(found) > 1:
+        found.sort(key=lambda pair: _has_changed(*pair))
+    return [service for _, service in found]
+
+
+def _has_changed(holder: Holder, service: Service) -> bool:
+    return bool(holder.sharing) and holder.sharing != service.sharing.digest
+
+
+def _closed(pool: Pool, service: Service) -> tuple[RefusedReason, str] | None:
+    """Why a Service gets nothing new out of a pool, even if it asks."""
+    if pool.broken:
+        message = f"pool {pool.name} is invalid: see the events of IPAddressPool/{pool.name}"
+        return RefusedReason.POOL_INVALID, message
+    if pool.draining:
+        message = f"pool {pool.name} gives no new addresses: bellmetal.io/drain"
+        return RefusedReason.POOL_DRAINING, message
+    if not pool.admits(service.namespace, service.labels):
+        message = f"pool {pool.name} not compatible for ip assignment"
+        return RefusedReason.POOL_NOT_COMPATIBLE, message
+    return None
+
+
+def _why_not(pool: Pool, service: Service, missing: Counter[Family]) -> str:
+    """Why a pool gave a Service nothing automatically, in few words that do not change often."""
+    if no := _closed(pool, service):
+        return {
+            RefusedReason.POOL_INVALID: "invalid",
+            RefusedReason.POOL_DRAINING: "draining",
+        }.get(no[0], "for other Services")
+    if not pool.auto_assign:
+        return "autoAssign is false"
+    lacking = [family.value for family in missing if not pool.capacity(family)]
+    return f"no {lacking[0]}" if lacking else "all in use"
 
 
 def _by_preference(config: Config, service: Service) -> list[Pool]:
-    automatic = [pool for pool in config.pools if pool.auto_assign and not pool.broken]
-    pinned = [
-        pool for pool in automatic if pool.pinned and pool.admits(service.namespace, service.labels)
+    automatic = [
+        pool for pool in config.pools if pool.auto_assign and _closed(pool, service) is None
     ]
+    pinned = [pool for pool in automatic if pool.pinned]
     pinned.sort(key=lambda pool: (pool.priority <= 0, pool.priority, pool.name))
     return pinned + [pool for pool in automatic if not pool.pinned]
 
 
-class _FreeAddresses:
-    """The free addresses of each pool, ascending; one walk over a pool per pass."""
-
-    def __init__(self, users: Mapping[IPAddress, str]) -> None:
-        self._users = users
-        self._walks: dict[str, Iterator[IPAddress]] = {}
-        self._head: dict[str, IPAddress | None] = {}
-
-    def first(self, pool: Pool) -> IPAddress | None:
-        """The first address of the pool that nobody has, or None."""
-        if pool.name not in self._walks:
-            self._walks[pool.name] = self._walk(pool)
-            self._head[pool.name] = next(self._walks[pool.name], None)
-        while (head := self._head[pool.name]) is not None and head in self._users:
-            self._head[pool.name] = next(self._walks[pool.name], None)
-        return head
-
-    def _walk(self, pool: Pool) -> Iterator[IPAddress]:
-        taken = {int(address) for address in self._users}
-        for entry in pool.ranges:
-            make = type(entry.first)
-            for number in range(int(entry.first), int(entry.last) + 1):
-                if number not in taken:
-                    address = make(number)
-                    if not (pool.avoid_buggy and is_buggy(address)):
-                        yield address
-
-
-def _refuse(service: Service, reason: RefusedReason, message: str) -> Refused:
-    return Refused(service.key, reason, message)
+def _place(pool: Pool, address: IPAddress) -> tuple[int, int]:
+    at = next((n for n, entry in enumerate(pool.ranges) if address in entry), len(pool.ranges))
+    return at, int(address)
 
 
 def _position(address: IPAddress, shown: tuple[IPAddress, ...]) -> tuple[int, int, int]:
@@ -306,15 +504,18 @@ def _position(address: IPAddress, shown: tuple[IPAddress, ...]) -> tuple[int, in
     return at, address.version, int(address)
 
 
-def _unsupported(service: Service) -> str:
-    if service.family_policy == "RequireDualStack":
-        return "RequireDualStack: IPv6 is not announced by this release"
-    if Family.IPV4 not in service.families:
-        return "the Service is IPv6 only: IPv6 is not announced by this release"
-    wrong = [str(a) for a in service.request.addresses if family_of(a) is Family.IPV6]
-    if wrong:
-        return f"{quoted(wrong)} is IPv6, which is not announced by this release"
-    if len(service.request.addresses) > 1:
-        texts = [str(address) for address in service.request.addresses]
-        return f"IPFamilyForAddresses: same address family {quoted(texts)}"
-    return ""
+def _family_fault(service: Service) -> tuple[RefusedReason, str] | None:
+    """What is wrong with a list of requested addresses, whatever the pools (MetalLB's words)."""
+    texts = quoted([str(address) for address in service.request.addresses])
+    counts = Counter(family_of(address) for address in service.request.addresses)
+    number = len(service.request.addresses)
+    if number > 2 * service.per_family:
+        message = f"IPFamilyForAddresses: invalid ips length {number} {texts}"
+        return RefusedReason.BAD_REQUEST, message
+    repeated = len(set(service.request.addresses)) < len(service.request.addresses)
+    if repeated or max(counts.values()) > service.per_family:
+        return RefusedReason.BAD_REQUEST, f"IPFamilyForAddresses: same address family {texts}"
+    if counts.keys() != set(service.families):
+        message = f"requested loadBalancer IP(s) {texts} does not match the ipFamily of the service"
+        return RefusedReason.FAMILY_MISMATCH, message
+    return None

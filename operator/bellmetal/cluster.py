@@ -6,11 +6,12 @@ May not: JSON keys (`resources.py`), choices between objects (the decisions).
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from bellmetal.addresses import Family, IPAddress
-from bellmetal.config import Config
+from bellmetal.config import Config, OnOrphan
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,13 +24,48 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
+class Condition:
+    """One of our conditions on a Service: written while something is wrong, removed after."""
+
+    type: str
+    status: str
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class Shown:
-    """What a Service's status, annotation and condition show now."""
+    """What a Service's status, annotation and conditions (ours alone) show now."""
 
     addresses: tuple[IPAddress, ...] = ()
     pool: str = ""
-    refusal: str = ""  # the message of our own condition, if it stands there
+    conditions: tuple[Condition, ...] = ()
     foreign: bool = False  # an ingress entry that is no address (a hostname)
+
+
+@dataclass(frozen=True, slots=True)
+class Sharing:
+    """The terms on which a Service shares an address: with its equals, on other ports.
+
+    ``backend``: empty for externalTrafficPolicy Cluster, else the selector as text; ``ports`` as
+    ``TCP/80``.
+    """
+
+    key: str = ""
+    backend: str = ""
+    ports: frozenset[str] = frozenset()
+
+    @property
+    def digest(self) -> str:
+        """A short name of these terms; empty if it shares with nobody."""
+        if not self.key:
+            return ""
+        text = "\0".join([self.key, self.backend, *sorted(self.ports)])
+        return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+
+    def agrees(self, other: Sharing) -> bool:
+        """Whether both keys are the same, and they want to share at all."""
+        return bool(self.key) and (self.key, self.backend) == (other.key, other.backend)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +80,13 @@ class Service:
     ours: bool = True  # our class; what is not ours is never touched
     families: tuple[Family, ...] = (Family.IPV4,)
     family_policy: str = "SingleStack"
+    cluster_ips: str = ""  # as text, for sentences
     local_only: bool = False  # externalTrafficPolicy: Local
+    per_family: int = 1  # addresses of each family
     request: Request = Request()
+    sharing: Sharing = Sharing()
     labels: Mapping[str, str] = field(default_factory=dict)
+    deprecated: tuple[str, ...] = ()  # annotations under MetalLB's old prefix
     shown: Shown = Shown()
 
     @property
@@ -94,3 +134,5 @@ class Cluster:
     nodes: Mapping[str, Node] = field(default_factory=dict)
     speakers: frozenset[str] = frozenset()  # nodes whose speaker has reported
     ignore_exclude_label: bool = False
+    on_orphan: OnOrphan = OnOrphan.KEEP  # where its pool does not say
+    shy: frozenset[IPAddress] = frozenset()  # of nodes, gateways, their subnets: given last

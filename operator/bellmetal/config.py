@@ -1,13 +1,15 @@
-"""The user's configuration as nouns: Pool, L2Advertisement, and all of them as one Config.
+"""The user's configuration as nouns: Pool, advertisements, Peer, …, and all as one Config.
 
-May live here: frozen values and predicates on them. May not: parsing (`validation.py`).
+May live here: frozen values and predicates on them. May not: parsing (`validation`).
 """
 
 from __future__ import annotations
 
+import bisect
 import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from bellmetal.addresses import Family, IPAddress, Range, count_buggy, is_buggy
 from bellmetal.selectors import Selector, any_matches
@@ -80,17 +82,29 @@ class Pool:
             return False
         return not self.service_selectors or any_matches(self.service_selectors, labels)
 
+    def pieces(self, family: Family) -> tuple[Range, ...]:
+        """Its ranges of a family, in their order, without what is excluded."""
+        ranges = [entry for entry in self.ranges if entry.family is family]
+        return tuple(piece for entry in ranges for piece in entry.without(self.excluded))
+
     def capacity(self, family: Family) -> int:
         """How many addresses of a family it allows."""
-        ranges = [entry for entry in self.ranges if entry.family is family]
-        total = sum(len(entry) for entry in ranges)
-        if not self.avoid_buggy:
-            return total
-        return total - sum(count_buggy(entry) for entry in ranges)
+        pieces = self.pieces(family)
+        total = sum(piece.size for piece in pieces)
+        return total - sum(count_buggy(piece) for piece in pieces) * self.avoid_buggy
 
-    def families(self) -> frozenset[Family]:
-        """The families that its ranges offer."""
-        return frozenset(entry.family for entry in self.ranges)
+
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """A Namespace or a Node as configuration looks at it.
+
+    ``annotations`` are those under ``bellmetal.io/`` alone: others are nobody's news.
+    """
+
+    name: str
+    labels: Mapping[str, str] = field(default_factory=dict)
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    uid: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,18 +142,157 @@ class L2Advertisement:
         return not self.node_selectors or any_matches(self.node_selectors, labels)
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class Community:
+    """A BGP community: two numbers (RFC 1997) or three (RFC 8092, large)."""
+
+    parts: tuple[int, ...]
+
+    @property
+    def large(self) -> bool:
+        """Whether it is a large one."""
+        return len(self.parts) == 3
+
+    def __str__(self) -> str:
+        text = ":".join(map(str, self.parts))
+        return f"large:{text}" if self.large else text
+
+
 @dataclass(frozen=True, slots=True)
+class BGPAdvertisement:
+    """A BGPAdvertisement. No pool named and no pool selector: all pools; no peer: all.
+
+    ``local_pref`` 0 is none; ``communities`` are sorted, aliases resolved.
+    """
+
+    name: str
+    pools: frozenset[str] = frozenset()
+    pool_selectors: tuple[Selector, ...] = ()
+    node_selectors: tuple[Selector, ...] = ()
+    service_selectors: tuple[Selector, ...] = ()
+    peers: frozenset[str] = frozenset()
+    aggregation_length: int = 32
+    aggregation_length_v6: int = 128
+    local_pref: int = 0
+    communities: tuple[Community, ...] = ()
+
+    def length(self, family: Family) -> int:
+        """The prefix length that addresses of a family are advertised with."""
+        return self.aggregation_length if family is Family.IPV4 else self.aggregation_length_v6
+
+    def selects_pool(self, name: str, labels: Mapping[str, str]) -> bool:
+        """Whether it advertises the addresses of that pool."""
+        if not self.pools and not self.pool_selectors:
+            return True
+        return name in self.pools or any_matches(self.pool_selectors, labels)
+
+    def selects_service(self, labels: Mapping[str, str]) -> bool:
+        """Whether it advertises Services with those labels."""
+        return not self.service_selectors or any_matches(self.service_selectors, labels)
+
+    def selects_node(self, labels: Mapping[str, str]) -> bool:
+        """Whether nodes with those labels may advertise for it."""
+        return not self.node_selectors or any_matches(self.node_selectors, labels)
+
+    def selects_peer(self, name: str) -> bool:
+        """Whether it advertises to the BGPPeer of that name."""
+        return not self.peers or name in self.peers
+
+
+@dataclass(frozen=True, slots=True)
+class BFDProfile:
+    """A BFDProfile with the values in effect."""
+
+    name: str
+    receive_interval_ms: int = 300
+    transmit_interval_ms: int = 300
+    detect_multiplier: int = 3
+    echo_interval_ms: int = 50
+    echo_mode: bool = False
+    passive_mode: bool = False
+    minimum_ttl: int = 254
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """A BGPPeer: all that a session with it needs. Either ``peer_address`` or ``interface``.
+
+    ``peer_asn`` 0: ``dynamic_asn`` says ``internal`` or ``external``. ``local_asn`` 0: ``my_asn``
+    is shown. Timers are in seconds, None is BGP's own default; ``hold_time`` 0 is for ever.
+    ``password_secret`` is the name of a Secret in our own namespace. ``bfd_profile`` is empty or
+    names a profile of the Config.
+    """
+
+    name: str
+    my_asn: int
+    peer_asn: int = 0
+    local_asn: int = 0
+    dynamic_asn: str = ""
+    peer_address: IPAddress | None = None
+    interface: str = ""
+    source_address: IPAddress | None = None
+    peer_port: int = 179
+    hold_time: float | None = None
+    keepalive_time: float | None = None
+    connect_time: float | None = None
+    router_id: IPAddress | None = None
+    node_selectors: tuple[Selector, ...] = ()
+    password: str = field(default="", repr=False)
+    password_secret: str = ""
+    bfd_profile: str = ""
+    enable_graceful_restart: bool = False
+    ebgp_multi_hop: bool = False
+    vrf: str = ""
+    dual_stack_address_family: bool = False
+
+    @property
+    def id(self) -> str:
+        """Its address or interface, and its VRF: what a node tells its peers apart by."""
+        remote = self.interface or str(self.peer_address or "")
+        return f"{remote}-{self.vrf}" if self.vrf else remote
+
+    def selects_node(self, labels: Mapping[str, str]) -> bool:
+        """Whether nodes with those labels have a session with it."""
+        return not self.node_selectors or any_matches(self.node_selectors, labels)
+
+
+@dataclass(frozen=True)
 class Config:
-    """The configuration in force. ``pools`` and ``l2_advertisements`` are sorted by name."""
+    """The configuration in force. Tuples are sorted by name."""
 
     pools: tuple[Pool, ...] = ()
     l2_advertisements: tuple[L2Advertisement, ...] = ()
     quotas: Mapping[str, int] = field(default_factory=dict)  # namespace → addresses at most
+    bgp_advertisements: tuple[BGPAdvertisement, ...] = ()
+    peers: tuple[Peer, ...] = ()
+    bfd_profiles: tuple[BFDProfile, ...] = ()
+    communities: Mapping[str, Community] = field(default_factory=dict)  # alias → what it is
 
     def pool(self, name: str) -> Pool | None:
         """The pool of that name."""
-        return next((pool for pool in self.pools if pool.name == name), None)
+        return self._by_name.get(name)
 
     def pool_of(self, address: IPAddress) -> Pool | None:
         """The pool that allows an address (sound pools never overlap)."""
-        return next((pool for pool in self.pools if pool.allows(address)), None)
+        starts, pools = self._by_start[address.version]
+        at = bisect.bisect_right(starts, int(address)) - 1
+        return pools[at] if at >= 0 and pools[at].allows(address) else None
+
+    @cached_property
+    def _by_name(self) -> dict[str, Pool]:
+        return {pool.name: pool for pool in self.pools}
+
+    @cached_property
+    def _by_start(self) -> dict[int, tuple[list[int], list[Pool]]]:
+        """By IP version: where each range starts, ascending, and whose it is."""
+        found = {}
+        for version in (4, 6):
+            entries = [
+                (int(entry.first), pool)
+                for pool in self.pools
+                for entry in pool.ranges
+                if entry.first.version == version
+            ]
+            entries.sort(key=lambda item: item[0])
+            found[version] = [start for start, _ in entries], [pool for _, pool in entries]
+        return found

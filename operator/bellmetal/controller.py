@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 import platform
 import secrets
 import signal
@@ -17,7 +18,7 @@ from dataclasses import replace
 from typing import Any
 
 from bellmetal import kube, metrics, resources
-from bellmetal.allocation import Allocations, allocate, settle
+from bellmetal.allocation import Allocations, allocate
 from bellmetal.api import ApiError, Client, find_access
 from bellmetal.cluster import Cluster
 from bellmetal.events import Events, timestamp
@@ -31,9 +32,10 @@ from bellmetal.packing import pack
 from bellmetal.planning import owners_of, plan, standings
 from bellmetal.reconciler import AgainError, Reconciler
 from bellmetal.settings import ControllerSettings
+from bellmetal.settlement import settle
 from bellmetal.watches import watch
 from bellmetal.world import World
-from bellmetal.writer import Writer, service_patches
+from bellmetal.writer import ServicePatch, Writer, announcement_patches, service_patches
 
 log = logging.getLogger(__name__)
 
@@ -69,9 +71,10 @@ class Controller:
         validated = self.world.validated()
         self.notices.problems(validated.problems)
         cluster = self.world.cluster(validated.config)
-        allocations = allocate(cluster, self.ledger.holdings)
+        now = timestamp()
+        allocations = allocate(cluster, self.ledger.holdings, now)
         try:
-            changes = settle(allocations, cluster.services, self.ledger.holdings, timestamp())
+            changes = settle(allocations, cluster.services, self.ledger.holdings, now)
             losses = released(self.ledger.holdings, changes)
             await self.ledger.write(changes)
             self.notices.freed(losses, allocations)
@@ -82,14 +85,18 @@ class Controller:
         except ApiError:
             metrics.UPDATE_ERRORS.inc()
             raise
-        self.notices.orphans(allocations)
+        self.notices.allocated(allocations)
+        if math.isfinite(allocations.again_in):  # an address cools down that somebody waits for
+            self._poke_later(allocations.again_in + 0.1)
         count_pools(self.world, allocations)
         if failed:
             metrics.UPDATE_ERRORS.inc()
             raise failed[0]
 
     async def _show(self, cluster: Cluster, allocations: Allocations) -> list[ApiError]:
-        patches = service_patches(cluster.services, allocations)
+        return await self._patch(service_patches(cluster.services, allocations))
+
+    async def _patch(self, patches: list[ServicePatch]) -> list[ApiError]:
         done, failed = await self.writer.patch_services(patches)
         for patch, body in done:
             key = patch.service.key
@@ -114,7 +121,15 @@ class Controller:
             raise
         now = asyncio.get_running_loop().time()
         self.notices.withheld(intents.withheld, now, self._poke_later)
+        await self._tell_unannounced(cluster, intents)
         await self._tidy_statuses(owners_of(intents.announcements, standing, claims))
+
+    async def _tell_unannounced(self, cluster: Cluster, intents: Intents) -> None:
+        withheld = {item.service: item for item in intents.withheld}
+        lasting = self.notices.unannounced
+        patches = announcement_patches(cluster.services, withheld, lasting)
+        if failed := await self._patch(patches):
+            raise failed[0]
 
     async def _raise_terms(self, intents: Intents) -> None:
         """Terms live in the ledger: a slice never says one that the ledger does not know."""

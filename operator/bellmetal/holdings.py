@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TypeAlias
 
 from bellmetal.addresses import IPAddress, parse_address
@@ -21,6 +22,7 @@ class Holder:
     namespace: str
     name: str
     since: str = ""
+    sharing: str = ""  # digest of the terms that others joined on; empty: it shares with nobody
 
     @property
     def key(self) -> str:
@@ -42,6 +44,15 @@ class Holding:
     def held_by(self, uid: str) -> bool:
         """Whether that Service holds it."""
         return any(holder.uid == uid for holder in self.holders)
+
+
+def seconds_between(then: str, now: str) -> float:
+    """From one time to the other, both RFC 3339; infinity if the first is none."""
+    try:
+        before = datetime.fromisoformat(then)
+    except ValueError:
+        return float("inf")
+    return (datetime.fromisoformat(now) - before).total_seconds()
 
 
 Holdings: TypeAlias = Mapping[IPAddress, Holding]
@@ -71,7 +82,7 @@ def holding_from_entry(address: str, entry: LedgerEntry) -> Holding:
 
 
 def _holder(item: LedgerHolder) -> Holder:
-    return Holder(item.uid, item.namespace, item.name, item.since or "")
+    return Holder(item.uid, item.namespace, item.name, item.since or "", item.sharing or "")
 
 
 def entry_from_holding(holding: Holding) -> LedgerEntry:
@@ -86,4 +97,5 @@ def entry_from_holding(holding: Holding) -> LedgerEntry:
 
 
 def _ledger_holder(holder: Holder) -> LedgerHolder:
-    return LedgerHolder(holder.uid, holder.namespace, holder.name, holder.since or None)
+    since, sharing = holder.since or None, holder.sharing or None
+    return LedgerHolder(holder.uid, holder.namespace, holder.name, since, sharing)

@@ -25,12 +25,20 @@ SLICE_VERSION = 1
 
 @dataclass(frozen=True, slots=True)
 class Allocation:
-    """Addresses given to a Service out of a pool; ``orphaned``: no pool allows them any more."""
+    """Addresses given to a Service, and the pool of each.
+
+    ``orphaned``: those that no pool allows any more, and why.
+    """
 
     service: str
     addresses: tuple[IPAddress, ...]
-    pool: str
-    orphaned: bool = False
+    pools: tuple[str, ...]
+    orphaned: tuple[tuple[IPAddress, str], ...] = ()
+
+    @property
+    def pool(self) -> str:
+        """The name of the pool; more than one, with commas, where families come out of several."""
+        return ",".join(dict.fromkeys(self.pools))
 
 
 class RefusedReason(enum.Enum):
@@ -41,18 +49,27 @@ class RefusedReason(enum.Enum):
     POOL_NOT_COMPATIBLE = "PoolNotCompatible"
     ADDRESS_NOT_IN_POOLS = "AddressNotInPools"
     ADDRESS_TAKEN = "AddressTaken"
+    PORT_IN_USE = "PortInUse"
+    RESERVED = "AddressReserved"
+    QUOTA = "QuotaExceeded"
     BAD_REQUEST = "BadRequest"
-    FAMILY_NOT_SUPPORTED = "FamilyNotSupported"
+    FAMILY_MISMATCH = "FamilyMismatch"
+    NOT_ENOUGH_CLUSTER_IPS = "NotEnoughClusterIPs"
     POOL_INVALID = "PoolInvalid"
+    POOL_DRAINING = "PoolDraining"
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """A Service without an address, and why, in a sentence."""
+    """A Service that did not get what it asks for, and why, in a sentence.
+
+    ``additional``: it has an address, and could have one more.
+    """
 
     service: str
     reason: RefusedReason
     message: str
+    additional: bool = False
 
 
 class WithheldReason(enum.Enum):
@@ -62,6 +79,7 @@ class WithheldReason(enum.Enum):
     NO_ENDPOINTS = "noEndpoints"
     NO_LOCAL_ENDPOINTS = "noLocalEndpoints"
     NO_NODES = "noEligibleNodes"
+    NO_IPV6 = "noIPv6"
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,13 +9,18 @@ from collections.abc import Iterable, Mapping
 
 from bellmetal import resources
 from bellmetal.addresses import AddressError, Family, IPAddress, parse_address, quoted
-from bellmetal.cluster import Endpoints, Node, Request, Service, Shown
+from bellmetal.cluster import Condition, Endpoints, Node, Request, Service, Sharing, Shown
 from bellmetal.facts import Claim, ClaimOrder
+from bellmetal.intents import Allocation
 
 PREFIXES = ("metallb.io", "metallb.universe.tf")  # the first wins, also when it is empty
+DEPRECATED = "metallb.universe.tf/"
 POOL_ANNOTATION = "metallb.io/ip-allocated-from-pool"
 SERVICE_NAME_LABEL = "kubernetes.io/service-name"
-CONDITION = "bellmetal.io/AddressAllocated"
+ALLOCATED = "bellmetal.io/AddressAllocated"
+ANNOUNCED = "bellmetal.io/Announced"
+PER_FAMILY = "bellmetal.io/addresses-per-family"
+MOST_PER_FAMILY = 16
 
 
 def service(body: resources.Service, lb_class: str = "") -> Service:
@@ -31,20 +36,41 @@ def service(body: resources.Service, lb_class: str = "") -> Service:
         wants_address=wants,
         ours=ours,
         families=_families(spec),
+        cluster_ips=quoted(_cluster_ips(spec)),
+        per_family=_per_family(annotations),
+        sharing=_sharing(spec, annotations),
         family_policy=spec.ip_family_policy or "SingleStack",
         local_only=spec.external_traffic_policy == "Local",
         request=_request(spec, annotations),
         labels=body.metadata.labels or {},
+        deprecated=tuple(sorted(key for key in annotations if key.startswith(DEPRECATED))),
         shown=_shown(body, annotations),
     )
 
 
+def _cluster_ips(spec: resources.ServiceSpec) -> list[str]:
+    return spec.cluster_ips or ([spec.cluster_ip] if spec.cluster_ip else [])
+
+
 def _families(spec: resources.ServiceSpec) -> tuple[Family, ...]:
-    found = []
-    for address in spec.cluster_ips or ([spec.cluster_ip] if spec.cluster_ip else []):
-        family = Family.IPV6 if ":" in address else Family.IPV4
-        found.append(family)
-    return tuple(found) or (Family.IPV4,)
+    """The families of its cluster IPs, the primary one first."""
+    found = (Family.IPV6 if ":" in text else Family.IPV4 for text in _cluster_ips(spec))
+    return tuple(dict.fromkeys(found)) or (Family.IPV4,)
+
+
+def _per_family(annotations: Mapping[str, str]) -> int:
+    text = annotations.get(PER_FAMILY, "1")
+    return int(text) if text.isdecimal() and 1 <= int(text) <= MOST_PER_FAMILY else 1
+
+
+def _sharing(spec: resources.ServiceSpec, annotations: Mapping[str, str]) -> Sharing:
+    selector = ""
+    if spec.external_traffic_policy == "Local":
+        selector = ",".join(
+            f"{key}={value}" for key, value in sorted((spec.selector or {}).items())
+        )
+    ports = frozenset(f"{port.protocol}/{port.port}" for port in spec.ports or [])
+    return Sharing(annotation(annotations, "allow-shared-ip"), selector, ports)
 
 
 def annotation(annotations: Mapping[str, str], name: str) -> str:
@@ -57,6 +83,12 @@ def annotation(annotations: Mapping[str, str], name: str) -> str:
 
 def _request(spec: resources.ServiceSpec, annotations: Mapping[str, str]) -> Request:
     pool = annotation(annotations, "address-pool")
+    if "None" in _cluster_ips(spec):
+        return Request(pool=pool, fault='IPFamilyForAddresses: Invalid address ["None"]')
+    number = annotations.get(PER_FAMILY, "1")
+    if number != str(_per_family(annotations)):
+        fault = f'annotation {PER_FAMILY}: "{number}" is not a number from 1 to {MOST_PER_FAMILY}'
+        return Request(pool=pool, fault=fault)
     text = annotation(annotations, "loadBalancerIPs")
     if text and spec.load_balancer_ip:
         fault = "service can not have both metallb.io/loadBalancerIPs and svc.Spec.LoadBalancerIP"
@@ -81,11 +113,15 @@ def _shown(body: resources.Service, annotations: Mapping[str, str]) -> Shown:
             addresses.append(parse_address(entry.ip))
         except AddressError:
             foreign = True
-    refusals = [c.message for c in body.status.conditions or [] if c.type == CONDITION]
+    conditions = [
+        Condition(item.type, item.status, item.reason, item.message)
+        for item in body.status.conditions or []
+        if item.type in (ALLOCATED, ANNOUNCED)
+    ]
     return Shown(
         addresses=tuple(addresses),
         pool=annotations.get(POOL_ANNOTATION, ""),
-        refusal=refusals[0] if refusals else "",
+        conditions=tuple(conditions),
         foreign=foreign,
     )
 
@@ -139,6 +175,12 @@ def reference(api_version: str, kind: str, body: resources.Object) -> resources.
     """A reference to an object, as events need it."""
     meta = body.metadata
     return resources.ObjectReference(api_version, kind, meta.namespace, meta.name, meta.uid)
+
+
+def orphan_message(allocation: Allocation) -> str:
+    """That a Service keeps addresses which no pool allows any more."""
+    text = shown_list(address for address, _ in allocation.orphaned)
+    return f"{text} is kept, although {allocation.orphaned[0][1]}"
 
 
 def shown_list(addresses: Iterable[IPAddress]) -> str:

@@ -111,7 +111,13 @@ def _merge_entry(holding: Holding) -> dict[str, Any]:
         "holders": entry.holders,
         "freedAt": entry.freed_at,
         "lastHolder": last
-        and {"uid": last.uid, "namespace": last.namespace, "name": last.name, "since": last.since},
+        and {
+            "uid": last.uid,
+            "namespace": last.namespace,
+            "name": last.name,
+            "since": last.since,
+            "sharing": None,
+        },
     }
 
 

@@ -39,6 +39,11 @@ ADDRESSES_IN_USE = Gauge(
     ["pool"],
     registry=REGISTRY,
 )
+ADDRESSES_ORPHANED = Gauge(
+    "bellmetal_addresses_orphaned",
+    "Number of IP addresses that Services keep although no pool allows them any more",
+    registry=REGISTRY,
+)
 IPV4_TOTAL = Gauge(
     "metallb_allocator_ipv4_addresses_total",
     "Number of usable IPv4 addresses, per pool",

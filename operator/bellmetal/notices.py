@@ -6,18 +6,20 @@ May live here: when and how something is said. May not: why (the decisions carry
 from __future__ import annotations
 
 import logging
-from collections import Counter
-from collections.abc import Callable, Iterable
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
 
 from prometheus_client import Gauge
 
 from bellmetal import kube, metrics
 from bellmetal.addresses import Family, IPAddress, family_of
 from bellmetal.allocation import Allocations
+from bellmetal.cluster import Service
 from bellmetal.config import Problem
 from bellmetal.events import Events
 from bellmetal.holdings import Holder
-from bellmetal.intents import Withheld, WithheldReason
+from bellmetal.intents import Allocation, Refused, RefusedReason, Withheld, WithheldReason
+from bellmetal.resources import ObjectReference
 from bellmetal.world import World
 from bellmetal.writer import ServicePatch
 
@@ -36,7 +38,8 @@ class Notices:
         self._withheld_told: dict[str, Withheld] = {}
         self._first_pass = True
         self._shown_at_start: frozenset[str] = frozenset()
-        self._orphaned: frozenset[str] = frozenset()
+        self._orphaned: Mapping[str, str] = {}
+        self._lacking: Mapping[str, str] = {}
 
     def begin(self) -> None:
         """The world is complete and nothing was written yet."""
@@ -66,47 +69,105 @@ class Notices:
         told = self._world.services.nouns.get(patch.service.key)
         if told is None:
             return
-        extra = {"op": "allocate", "service": patch.service.key}
-        if patch.allocation and patch.gives:
-            text = kube.shown_list(patch.allocation.addresses)
-            before = patch.service.shown.addresses
+        if patch.allocation and patch.added:
+            self._tell_given(told.reference, patch.service, patch.allocation, patch.added)
+        if patch.refused and patch.refuses:
+            self._tell_refused(told.reference, patch.service, patch.refused)
+
+    def _tell_given(
+        self,
+        about: ObjectReference,
+        service: Service,
+        allocation: Allocation,
+        added: tuple[IPAddress, ...],
+    ) -> None:
+        extra = {"op": "allocate", "service": service.key}
+        text, before = kube.shown_list(allocation.addresses), service.shown.addresses
+        if set(added) != set(allocation.addresses):
+            for address in added:
+                log.info("assigned additional %s", address, extra=extra)
+                self._events.record(about, "IPAllocated", f'Assigned additional IP "{address}"')
+        else:
             if before:
                 log.info("assigned %s instead of %s", text, kube.shown_list(before), extra=extra)
             else:
-                log.info("assigned %s from %s", text, patch.allocation.pool, extra=extra)
-            self._events.record(told.reference, "IPAllocated", f"Assigned IP {text}")
-        if patch.refused and patch.refuses:
-            sentence = f'Failed to allocate IP for "{patch.service.key}": {patch.refused.message}'
-            log.warning(sentence, extra=extra | {"reason": patch.refused.reason.value})
-            self._events.record(told.reference, "AllocationFailed", sentence, warning=True)
+                log.info("assigned %s from %s", text, allocation.pool, extra=extra)
+            self._events.record(about, "IPAllocated", f"Assigned IP {text}")
+        for key in service.deprecated:
+            sentence = f"Service uses deprecated annotation {key}"
+            self._events.record(about, "deprecatedAnnotation", sentence, warning=True, once=key)
+
+    def _tell_refused(self, about: ObjectReference, service: Service, refused: Refused) -> None:
+        reason, sentence = "AllocationFailed", f'Failed to allocate IP for "{service.key}"'
+        malformed = refused.reason in (RefusedReason.BAD_REQUEST, RefusedReason.FAMILY_MISMATCH)
+        if malformed and service.shown.addresses:
+            reason, sentence = "LoadBalancerFailed", "invalid requested loadbalancer IPs"
+        elif refused.reason is RefusedReason.NOT_ENOUGH_CLUSTER_IPS:
+            reason, sentence = "not enough clusterips", ""
+        sentence = f"{sentence}: {refused.message}" if sentence else refused.message
+        extra = {"op": "allocate", "service": service.key, "reason": refused.reason.value}
+        log.warning(sentence, extra=extra)
+        self._events.record(about, reason, sentence, warning=True)
+
+    def allocated(self, allocations: Allocations) -> None:
+        """What no PATCH tells: addresses that were lost, kept as orphans, not had in addition."""
+        for key, why in sorted(allocations.cleared.items()):
+            sentence = f'current IP for "{key}" not allowed by config,'
+            sentence = f"{sentence} will attempt for new IP assignment: {why}"
+            self._tell(key, "ClearAssignment", sentence)
+        orphans = {
+            key: kube.orphan_message(item)
+            for key, item in allocations.granted.items()
+            if item.orphaned
+        }
+        self._orphaned = self._tell_new(self._orphaned, orphans, "AddressOrphaned", warning=True)
+        lacking = {
+            key: f"cannot assign additional IP in PreferDualStack: {item.message}"
+            for key, item in allocations.refused.items()
+            if item.additional
+        }
+        self._lacking = self._tell_new(self._lacking, lacking, "AdditionalAssignFailed")
+        metrics.ADDRESSES_ORPHANED.set(
+            sum(len(item.orphaned) for item in allocations.granted.values())
+        )
+
+    def _tell_new(
+        self, before: Mapping[str, str], now: Mapping[str, str], reason: str, warning: bool = False
+    ) -> Mapping[str, str]:
+        for key, sentence in sorted(now.items()):
+            if before.get(key) != sentence:
+                self._tell(key, reason, sentence, warning)
+        return now
+
+    def _tell(self, key: str, reason: str, sentence: str, warning: bool = False) -> None:
+        extra = {"op": "allocate", "service": key, "event": reason}
+        log.log(logging.WARNING if warning else logging.INFO, sentence, extra=extra)
+        told = self._world.services.nouns.get(key)
+        if told is not None:
+            self._events.record(told.reference, reason, sentence, warning=warning, once="problem")
 
     def freed(self, released: Iterable[tuple[Holder, IPAddress]], allocations: Allocations) -> None:
-        """Addresses that the ledger has taken back, of Services that have no other now.
+        """Addresses that the ledger has taken back, of Services that get no other instead.
 
         Not seen from their status: the API server clears it itself when the type changes.
         """
+        lost: dict[tuple[str, str], list[IPAddress]] = {}
         for holder, address in released:
-            if holder.key in allocations.granted:
-                continue
-            text = kube.shown_list([address])
-            log.info("freed %s", text, extra={"op": "allocate", "service": holder.key})
-            told = self._world.services.nouns.get(holder.key)
-            if told is not None and told.service.uid == holder.uid:
+            lost.setdefault((holder.key, holder.uid), []).append(address)
+        for (key, uid), addresses in lost.items():
+            told = self._world.services.nouns.get(key)
+            has = allocations.granted[key].addresses if key in allocations.granted else ()
+            if told is not None and set(has) - set(told.service.shown.addresses):
+                continue  # what it gets instead is told
+            text = kube.shown_list(addresses)
+            log.info("freed %s", text, extra={"op": "allocate", "service": key})
+            if told is not None and told.service.uid == uid:
                 self._events.record(told.reference, "IPFreed", f"Freed IP {text}")
 
-    def orphans(self, allocations: Allocations) -> None:
-        """Addresses that no pool allows any more and that their Services keep."""
-        now = {key: item for key, item in allocations.granted.items() if item.orphaned}
-        for key in sorted(now.keys() - self._orphaned):
-            told = self._world.services.nouns.get(key)
-            text = kube.shown_list(now[key].addresses)
-            sentence = f"no IPAddressPool allows {text} any more; the Service keeps it"
-            log.warning(sentence, extra={"op": "allocate", "service": key})
-            if told is not None:
-                self._events.record(
-                    told.reference, "AddressOrphaned", sentence, warning=True, once="problem"
-                )
-        self._orphaned = frozenset(now)
+    @property
+    def unannounced(self) -> Mapping[str, Withheld]:
+        """Service key → why an address of it is not announced, where that has lasted."""
+        return self._withheld_told
 
     def withheld(
         self, withheld: Iterable[Withheld], now: float, later: Callable[[float], None]
@@ -154,10 +215,10 @@ class Notices:
 
 def count_pools(world: World, allocations: Allocations) -> None:
     """The pool metrics, by MetalLB's names."""
-    used: Counter[tuple[str, Family]] = Counter()
+    used: dict[tuple[str, Family], set[IPAddress]] = defaultdict(set)
     for allocation in allocations.granted.values():
-        for address in allocation.addresses:
-            used[allocation.pool, family_of(address)] += 1
+        for address, name in zip(allocation.addresses, allocation.pools, strict=True):
+            used[name, family_of(address)].add(address)
     four, six = Family.IPV4, Family.IPV6
     gauges: list[tuple[Gauge, Gauge, tuple[Family, ...]]] = [
         (metrics.ADDRESSES_TOTAL, metrics.ADDRESSES_IN_USE, (four, six)),
@@ -170,4 +231,4 @@ def count_pools(world: World, allocations: Allocations) -> None:
         metrics.forget(in_use)
         for pool in pools:
             total.labels(pool.name).set(sum(pool.capacity(family) for family in families))
-            in_use.labels(pool.name).set(sum(used[pool.name, family] for family in families))
+            in_use.labels(pool.name).set(sum(len(used[pool.name, family]) for family in families))

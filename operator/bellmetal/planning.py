@@ -77,8 +77,8 @@ def plan(
     wanted: dict[IPAddress, _Wanted] = {}
     for key in sorted(allocations.granted):
         service, allocation = cluster.services[key], allocations.granted[key]
-        for address in allocation.addresses:
-            answer = _consider(cluster, service, address, allocation.pool)
+        for address, pool in zip(allocation.addresses, allocation.pools, strict=True):
+            answer = _consider(cluster, service, address, pool)
             if isinstance(answer, Withheld):
                 withheld.append(answer)
             elif address in wanted:
@@ -155,6 +155,9 @@ def _consider(
     def withhold(reason: WithheldReason, message: str) -> Withheld:
         return Withheld(service.key, address, reason, message)
 
+    if address.version == 6:
+        message = "layer 2 announces IPv4 alone in this release"
+        return withhold(WithheldReason.NO_IPV6, message)
     advertisements = _matching(cluster, service, pool)
     if not advertisements:
         message = f'no L2Advertisement selects pool "{pool}" and this Service'

@@ -13,12 +13,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from bellmetal import kube, resources
+from bellmetal.addresses import IPAddress
 from bellmetal.allocation import Allocations
 from bellmetal.api import STRATEGIC_MERGE, ApiError, Client
-from bellmetal.cluster import Service
+from bellmetal.cluster import Condition, Service
 from bellmetal.events import timestamp
 from bellmetal.follow import Collection
-from bellmetal.intents import Allocation, Refused
+from bellmetal.intents import Allocation, Refused, Withheld
 from bellmetal.packing import SliceChanges
 
 log = logging.getLogger(__name__)
@@ -36,14 +37,17 @@ class ServicePatch:
     refused: Refused | None
 
     @property
-    def gives(self) -> bool:
-        """Whether addresses are shown that were not shown before."""
-        return bool(self.allocation) and self.allocation.addresses != self.service.shown.addresses  # type: ignore[union-attr]
+    def added(self) -> tuple[IPAddress, ...]:
+        """Addresses that are shown now and were not before."""
+        before = self.service.shown.addresses
+        given = self.allocation.addresses if self.allocation else ()
+        return tuple(address for address in given if address not in before)
 
     @property
     def refuses(self) -> bool:
         """Whether it tells of a refusal that was not shown before."""
-        return self.refused is not None and self.refused.message != self.service.shown.refusal
+        wanted = _allocated(self.allocation, self.refused)
+        return self.refused is not None and wanted not in self.service.shown.conditions
 
 
 def service_patches(
@@ -57,7 +61,7 @@ def service_patches(
         allocation, refused = allocations.granted.get(key), allocations.refused.get(key)
         body: dict[str, Any] = {}
         _show_addresses(service, allocation, body)
-        _show_refusal(service, refused, body)
+        _show_condition(service, kube.ALLOCATED, _allocated(allocation, refused), body)
         if body:
             patches.append(ServicePatch(service, body, allocation, refused))
     return patches
@@ -79,21 +83,54 @@ def _show_addresses(service: Service, allocation: Allocation | None, body: dict[
     body["status"] = {"loadBalancer": {"ingress": ingress}}
 
 
-def _show_refusal(service: Service, refused: Refused | None, body: dict[str, Any]) -> None:
-    message = refused.message if refused else ""
-    if message == service.shown.refusal:
+def announcement_patches(
+    services: Mapping[str, Service],
+    withheld: Mapping[str, Withheld],
+    lasting: Mapping[str, Withheld],
+) -> list[ServicePatch]:
+    """The PATCHes that tell of addresses that are ``withheld``, once that is ``lasting``."""
+    patches = []
+    for key, service in services.items():
+        known = any(item.type == kube.ANNOUNCED for item in service.shown.conditions)
+        if not service.ours or (key not in lasting and (key in withheld or not known)):
+            continue
+        body: dict[str, Any] = {}
+        wanted = None
+        if (item := lasting.get(key)) is not None:
+            message = f"{item.address} is not announced: {item.message}"
+            wanted = Condition(kube.ANNOUNCED, "False", item.reason.value, message)
+        _show_condition(service, kube.ANNOUNCED, wanted, body)
+        if body:
+            patches.append(ServicePatch(service, body, None, None))
+    return patches
+
+
+def _allocated(allocation: Allocation | None, refused: Refused | None) -> Condition | None:
+    """What is wrong with a Service's addresses."""
+    if refused is not None and not refused.additional:
+        return Condition(kube.ALLOCATED, "False", refused.reason.value, refused.message)
+    if allocation is not None and allocation.orphaned:
+        return Condition(kube.ALLOCATED, "True", "AddressOrphaned", kube.orphan_message(allocation))
+    return None
+
+
+def _show_condition(
+    service: Service, type_: str, wanted: Condition | None, body: dict[str, Any]
+) -> None:
+    shown = next((item for item in service.shown.conditions if item.type == type_), None)
+    if shown == wanted:
         return
-    if refused is None:
-        condition: dict[str, Any] = {"type": kube.CONDITION, "$patch": "delete"}
+    if wanted is None:
+        patch: dict[str, Any] = {"type": type_, "$patch": "delete"}
     else:
-        condition = {
-            "type": kube.CONDITION,
-            "status": "False",
-            "reason": refused.reason.value,
-            "message": message,
+        patch = {
+            "type": type_,
+            "status": wanted.status,
+            "reason": wanted.reason,
+            "message": wanted.message,
             "lastTransitionTime": timestamp(),
         }
-    body.setdefault("status", {})["conditions"] = [condition]
+    body.setdefault("status", {})["conditions"] = [patch]
 
 
 class Writer:

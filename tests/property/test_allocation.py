@@ -8,10 +8,11 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from bellmetal.addresses import IPAddress, parse_address
-from bellmetal.allocation import Allocations, allocate, settle
+from bellmetal.allocation import Allocations, allocate
 from bellmetal.cluster import Cluster, Service
 from bellmetal.config import Pool
 from bellmetal.holdings import Holding, Holdings
+from bellmetal.settlement import settle
 from builders import NOW, cluster, held, holding, labelled, pool, service
 
 KEYS = [f"{namespace}/{name}" for namespace in ("shop", "bank") for name in "abcd"]
@@ -81,13 +82,13 @@ def owners(allocations: Allocations) -> list[IPAddress]:
 
 def after(world: Cluster, ledger: Holdings) -> dict[IPAddress, Holding]:
     """The ledger, once what was decided is written there."""
-    changes = settle(allocate(world, ledger), world.services, ledger, NOW)
+    changes = settle(allocate(world, ledger, NOW), world.services, ledger, NOW)
     return {**ledger, **{item.address: item for item in changes}}
 
 
 @given(WORLDS, ledgers())
 def test_no_address_is_given_twice(world: Cluster, ledger: Holdings) -> None:
-    given_ = owners(allocate(world, ledger))
+    given_ = owners(allocate(world, ledger, NOW))
     assert len(given_) == len(set(given_))
 
 
@@ -95,7 +96,7 @@ def test_no_address_is_given_twice(world: Cluster, ledger: Holdings) -> None:
 def test_every_service_that_wants_an_address_has_one_or_a_refusal(
     world: Cluster, ledger: Holdings
 ) -> None:
-    found = allocate(world, ledger)
+    found = allocate(world, ledger, NOW)
     wanting = {key for key, item in world.services.items() if item.wants_address}
     assert found.granted.keys() | found.refused.keys() == wanting
 
@@ -104,7 +105,7 @@ def test_every_service_that_wants_an_address_has_one_or_a_refusal(
 def test_what_is_held_stays_unless_its_service_asks_for_something_else(
     world: Cluster, ledger: Holdings
 ) -> None:
-    found = allocate(world, ledger)
+    found = allocate(world, ledger, NOW)
     for key, item in world.services.items():
         mine = {a for a, entry in ledger.items() if entry.held_by(item.uid)}
         asks = item.request.addresses or item.request.pool
@@ -116,7 +117,7 @@ def test_what_is_held_stays_unless_its_service_asks_for_something_else(
 def test_new_addresses_come_out_of_pools_that_allow_and_admit(
     world: Cluster, ledger: Holdings
 ) -> None:
-    for key, allocation in allocate(world, ledger).granted.items():
+    for key, allocation in allocate(world, ledger, NOW).granted.items():
         item = world.services[key]
         for address in allocation.addresses:
             entry = ledger.get(address)
@@ -137,8 +138,8 @@ def test_the_order_of_the_input_does_not_matter(
     dice.shuffle(mixed)
     entries = list(ledger.values())
     dice.shuffle(entries)
-    again = allocate(cluster(*mixed, pools=world.config.pools), held(*entries))
-    assert again == allocate(world, ledger)
+    again = allocate(cluster(*mixed, pools=world.config.pools), held(*entries), NOW)
+    assert again == allocate(world, ledger, NOW)
 
 
 @given(WORLDS, ledgers())
@@ -154,8 +155,8 @@ def test_after_the_ledger_is_written_a_second_pass_changes_nothing(
     }
     shown = {address for item in world.services.values() for address in item.shown.addresses}
     assume(not shown & held_by_the_dead)
-    first, written = allocate(world, ledger), after(world, ledger)
-    second = allocate(world, written)
+    first, written = allocate(world, ledger, NOW), after(world, ledger)
+    second = allocate(world, written, NOW)
     assert {k: set(v.addresses) for k, v in second.granted.items()} == {
         k: set(v.addresses) for k, v in first.granted.items()
     }
@@ -182,11 +183,11 @@ def test_nothing_held_moves_because_services_come_and_go(
     world: Cluster, ledger: Holdings, others: list[Service]
 ) -> None:
     written = after(world, ledger)
-    before = allocate(world, written).granted
+    before = allocate(world, written, NOW).granted
     idle = {key for key, item in world.services.items() if not item.request.addresses}
     newcomers = [item for item in others if item.key not in world.services]
     more = cluster(*world.services.values(), *newcomers, pools=world.config.pools)
-    granted = allocate(more, written).granted
+    granted = allocate(more, written, NOW).granted
     for key in idle & before.keys():
         if not world.services[key].request.pool:
             assert granted[key].addresses == before[key].addresses
@@ -196,7 +197,7 @@ def test_nothing_held_moves_because_services_come_and_go(
 def test_a_refusal_for_want_of_addresses_means_that_there_are_none(
     world: Cluster, ledger: Holdings
 ) -> None:
-    found = allocate(world, ledger)
+    found = allocate(world, ledger, NOW)
     taken = set(owners(found))
     free = [parse_address(text) for text in TEXTS if parse_address(text) not in taken]
     for key, refused in found.refused.items():

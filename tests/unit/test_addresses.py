@@ -34,7 +34,7 @@ from builders import addresses, ranges
 def test_what_a_range_covers(text: str, first: str, last: str) -> None:
     entry = parse_range(text)
     assert (str(entry.first), str(entry.last)) == (first, last)
-    assert len(entry) == int(entry.last) - int(entry.first) + 1
+    assert entry.size == int(entry.last) - int(entry.first) + 1
 
 
 @pytest.mark.parametrize(

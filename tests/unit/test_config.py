@@ -6,7 +6,7 @@ import pytest
 
 from bellmetal.addresses import Family, parse_address
 from bellmetal.config import Config, Problem
-from builders import addresses, advertisement, labelled, pool
+from builders import addresses, advertisement, labelled, pool, ranges
 
 
 @pytest.mark.parametrize(
@@ -61,8 +61,19 @@ def test_a_pool_for_no_namespace_at_all_is_pinned_and_admits_nobody() -> None:
     assert not pool(namespaces=frozenset()).admits("shop", {})
 
 
-def test_families_of_a_pool() -> None:
-    assert pool("main", "192.0.2.0/24", "2001:db8::/64").families() == {Family.IPV4, Family.IPV6}
+def test_what_is_excluded_is_as_if_it_were_not_in_the_pool() -> None:
+    noun = pool("main", "192.0.2.0/29", "2001:db8::/126", excluded=ranges("192.0.2.2-192.0.2.3"))
+    assert [str(piece) for piece in noun.pieces(Family.IPV4)] == [
+        "192.0.2.0-192.0.2.1",
+        "192.0.2.4-192.0.2.7",
+    ]
+    assert (noun.capacity(Family.IPV4), noun.capacity(Family.IPV6)) == (6, 4)
+    allowed = [noun.allows(address) for address in addresses("192.0.2.1", "192.0.2.2")]
+    assert allowed == [True, False]
+
+
+def test_a_pool_may_be_larger_than_a_64_bit_number() -> None:
+    assert pool("main", "2001:db8::/32").capacity(Family.IPV6) == 2**96
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 
 from bellmetal import kube, resources
 from bellmetal.addresses import Family
-from bellmetal.cluster import Endpoints, Node, Request, Service, Shown
+from bellmetal.cluster import Condition, Endpoints, Node, Request, Service, Sharing, Shown
 from builders import (
     LONG_AGO,
     addresses,
@@ -39,6 +39,7 @@ def test_a_service_becomes_a_noun() -> None:
         uid="uid-shop-web",
         created=LONG_AGO,
         local_only=True,
+        cluster_ips='["10.96.0.1"]',
         labels={"tier": "web"},
         shown=Shown(addresses("192.0.2.1"), "main"),
     )
@@ -149,12 +150,60 @@ def test_a_hostname_in_the_status_is_foreign_and_hides_no_address() -> None:
     assert kube.service(body).shown == Shown(addresses("192.0.2.1"), foreign=True)
 
 
-def test_only_our_own_condition_is_a_refusal() -> None:
-    ours = resources.Condition(kube.CONDITION, "False", "NoAddressLeft", "no available IPs")
+def test_only_our_own_conditions_are_looked_at() -> None:
+    ours = resources.Condition(kube.ALLOCATED, "False", "NoAddressLeft", "no available IPs")
     theirs = resources.Condition("example.net/Other", "False", "Other", "theirs")
     shown = kube.service(service_object(conditions=[theirs, ours])).shown
-    assert shown.refusal == "no available IPs"
-    assert kube.service(service_object(conditions=[theirs])).shown.refusal == ""
+    assert shown.conditions == (
+        Condition(kube.ALLOCATED, "False", "NoAddressLeft", "no available IPs"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("annotations", "spec", "terms"),
+    [
+        pytest.param({}, {}, Sharing("", "", frozenset(["TCP/80"])), id="none"),
+        pytest.param(
+            {"metallb.io/allow-shared-ip": "dns"},
+            {
+                "ports": [resources.ServicePort("TCP", 53), resources.ServicePort("UDP", 53)],
+                "selector": {"a": "b"},
+            },
+            Sharing("dns", "", frozenset(["TCP/53", "UDP/53"])),
+            id="Cluster: the selector does not matter",
+        ),
+        pytest.param(
+            {"metallb.universe.tf/allow-shared-ip": "dns"},
+            {"external_traffic_policy": "Local", "selector": {"b": "2", "a": "1"}},
+            Sharing("dns", "a=1,b=2", frozenset(["TCP/80"])),
+            id="Local: it does",
+        ),
+    ],
+)
+def test_terms_of_sharing(
+    annotations: dict[str, str], spec: dict[str, Any], terms: Sharing
+) -> None:
+    with_port = {"ports": [resources.ServicePort("TCP", 80)]} | spec
+    body = service_object(meta={"annotations": annotations}, **with_port)
+    assert kube.service(body).sharing == terms
+
+
+@pytest.mark.parametrize(
+    ("text", "number"), [("1", 1), ("16", 16), ("0", 0), ("17", 0), ("two", 0), ("01", 0), ("", 0)]
+)
+def test_addresses_per_family(text: str, number: int) -> None:
+    name = "bellmetal.io/addresses-per-family"
+    noun = kube.service(service_object(meta={"annotations": {name: text}}))
+    if number:
+        assert (noun.per_family, noun.request.fault) == (number, "")
+    else:
+        fault = f'annotation {name}: "{text}" is not a number from 1 to 16'
+        assert (noun.per_family, noun.request.fault) == (1, fault)
+
+
+def test_a_headless_service_has_no_family() -> None:
+    noun = kube.service(service_object(cluster_ip="None", cluster_ips=["None"]))
+    assert noun.request.fault == 'IPFamilyForAddresses: Invalid address ["None"]'
 
 
 @pytest.mark.parametrize(

@@ -80,8 +80,9 @@ class Told:
         return self.news()
 
     def orphans(self, *orphaned: str) -> list[str]:
-        granted = {key: allocation(key, "192.0.2.1", orphaned=True) for key in orphaned}
-        self.notices.orphans(Allocations(granted))
+        why = ((parse_address("192.0.2.1"), '["192.0.2.1"] is not allowed in config'),)
+        granted = {key: allocation(key, "192.0.2.1", orphaned=why) for key in orphaned}
+        self.notices.allocated(Allocations(granted))
         return self.news()
 
     def news(self) -> list[str]:
@@ -107,6 +108,69 @@ def test_an_address_that_is_given_instead_of_another(caplog: pytest.LogCaptureFi
 
 def test_a_pool_of_another_name_is_no_news() -> None:
     assert Told().patched("192.0.2.1", shown="192.0.2.1", shown_pool="old") == []
+
+
+def test_an_address_that_is_given_in_addition() -> None:
+    told = Told().patched("192.0.2.1", "2001:db8::1", shown="192.0.2.1", shown_pool="main")
+    assert told == ['Service/web Normal IPAllocated: Assigned additional IP "2001:db8::1"']
+
+
+def test_an_address_of_two_that_is_given_back_is_no_news_of_the_other() -> None:
+    both = ["192.0.2.1", "2001:db8::1"]
+    assert Told().patched("192.0.2.1", shown=both, shown_pool="main") == []
+
+
+def test_deprecated_annotations_are_told_with_the_address() -> None:
+    told = Told().patched("192.0.2.1", deprecated=("metallb.universe.tf/address-pool",))
+    assert told[1:] == [
+        "Service/web Warning deprecatedAnnotation:"
+        " Service uses deprecated annotation metallb.universe.tf/address-pool"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("refused", "shown", "news"),
+    [
+        pytest.param(
+            Refused("shop/web", RefusedReason.BAD_REQUEST, "what?"),
+            "192.0.2.1",
+            "LoadBalancerFailed: invalid requested loadbalancer IPs: what?",
+            id="a request that cannot be understood, of one that has an address",
+        ),
+        pytest.param(
+            Refused("shop/web", RefusedReason.BAD_REQUEST, "what?"),
+            "",
+            'AllocationFailed: Failed to allocate IP for "shop/web": what?',
+            id="and of one that has none",
+        ),
+        pytest.param(
+            Refused("shop/web", RefusedReason.NOT_ENOUGH_CLUSTER_IPS, "Service requires two"),
+            "",
+            "not enough clusterips: Service requires two",
+            id="too few cluster IPs",
+        ),
+    ],
+)
+def test_refusals_by_metallbs_reasons(refused: Refused, shown: str, news: str) -> None:
+    has = [shown] if shown else []
+    told = Told().patched(*has, refused=refused, shown=has, shown_pool="main" if has else "")
+    assert told == [f"Service/web Warning {news}"]
+
+
+def test_an_address_that_it_loses_and_one_that_it_lacks_are_told_once() -> None:
+    told = Told()
+    lacking = Refused("shop/web", RefusedReason.NO_ADDRESS_LEFT, "no IPv6", additional=True)
+    granted = {"shop/web": allocation("shop/web", "192.0.2.1")}
+    cleared = {"shop/web": "pool main not compatible for ip assignment"}
+    told.notices.allocated(Allocations(granted, {"shop/web": lacking}, cleared))
+    assert told.news() == [
+        'Service/web Normal ClearAssignment: current IP for "shop/web" not allowed by config,'
+        " will attempt for new IP assignment: pool main not compatible for ip assignment",
+        "Service/web Normal AdditionalAssignFailed:"
+        " cannot assign additional IP in PreferDualStack: no IPv6",
+    ]
+    told.notices.allocated(Allocations(granted, {"shop/web": lacking}))
+    assert told.news() == []
 
 
 def test_a_refusal() -> None:
@@ -155,8 +219,8 @@ def test_a_service_that_is_gone_is_told_nothing() -> None:
 
 
 ORPHANED = (
-    'Service/web Warning AddressOrphaned: no IPAddressPool allows ["192.0.2.1"] any more;'
-    " the Service keeps it"
+    'Service/web Warning AddressOrphaned: ["192.0.2.1"] is kept,'
+    ' although ["192.0.2.1"] is not allowed in config'
 )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,11 +10,17 @@ import pytest
 from bellmetal import kube, resources, writer
 from bellmetal.allocation import Allocations
 from bellmetal.api import STRATEGIC_MERGE, ApiError
-from bellmetal.cluster import Service
-from bellmetal.intents import Refused, RefusedReason
+from bellmetal.cluster import Condition, Service
+from bellmetal.intents import Refused, RefusedReason, Withheld, WithheldReason
 from bellmetal.packing import SliceChanges
 from bellmetal.world import World
-from bellmetal.writer import IN_FLIGHT, ServicePatch, Writer, service_patches
+from bellmetal.writer import (
+    IN_FLIGHT,
+    ServicePatch,
+    Writer,
+    announcement_patches,
+    service_patches,
+)
 from builders import (
     addresses,
     allocation,
@@ -27,6 +34,7 @@ from small_api import SmallApi
 TIME = "2026-06-01T12:00:00Z"
 SLICES = "/apis/bellmetal.io/v1alpha1/namespaces/metallb-system/announcementslices"
 STATUSES = "/apis/metallb.io/v1beta1/namespaces/metallb-system/servicel2statuses"
+NO_ADDRESS = Condition(kube.ALLOCATED, "False", "NoAddressLeft", "no available IPs")
 NONE_LEFT = Refused("shop/web", RefusedReason.NO_ADDRESS_LEFT, "no available IPs")
 WEB = "/api/v1/namespaces/shop/services/web"
 
@@ -95,17 +103,17 @@ CLEARED = {"type": "bellmetal.io/AddressAllocated", "$patch": "delete"}
             service(), [], NONE_LEFT, {"status": {"conditions": [CONDITION]}}, id="refused"
         ),
         pytest.param(
-            service(refusal="no available IPs"), [], NONE_LEFT, None, id="refused as before"
+            service(conditions=(NO_ADDRESS,)), [], NONE_LEFT, None, id="refused as before"
         ),
         pytest.param(
-            service(refusal="another reason"),
+            service(conditions=(replace(NO_ADDRESS, message="another reason"),)),
             [],
             NONE_LEFT,
             {"status": {"conditions": [CONDITION]}},
             id="refused for another reason than before",
         ),
         pytest.param(
-            service(refusal="no available IPs"),
+            service(conditions=(NO_ADDRESS,)),
             ["192.0.2.1"],
             None,
             {
@@ -133,41 +141,111 @@ def test_what_a_service_is_patched_with(
 
 
 @pytest.mark.parametrize(
-    ("noun", "given", "refused", "gives", "refuses"),
+    ("noun", "given", "refused", "added", "refuses"),
     [
-        pytest.param(service(), ["192.0.2.1"], None, True, False, id="a new address"),
+        pytest.param(service(), ["192.0.2.1"], None, "192.0.2.1", False, id="a new address"),
         pytest.param(
             service(shown="192.0.2.1", shown_pool="old"),
             ["192.0.2.1"],
             None,
-            False,
+            "",
             False,
             id="the same address out of a pool of another name",
         ),
-        pytest.param(service(), [], NONE_LEFT, False, True, id="a refusal"),
+        pytest.param(service(), [], NONE_LEFT, "", True, id="a refusal"),
         pytest.param(
-            service(shown_pool="main", refusal="no available IPs"),
+            service(shown_pool="main", conditions=(NO_ADDRESS,)),
             [],
             NONE_LEFT,
-            False,
+            "",
             False,
             id="a refusal that was told",
         ),
     ],
 )
 def test_what_is_news(
-    noun: Service, given: list[str], refused: Refused | None, gives: bool, refuses: bool
+    noun: Service, given: list[str], refused: Refused | None, added: str, refuses: bool
 ) -> None:
     granted = {"shop/web": allocation("shop/web", *given)} if given else {}
     refusals = {"shop/web": refused} if refused else {}
     [patch] = service_patches({"shop/web": noun}, Allocations(granted, refusals))
-    assert (patch.gives, patch.refuses) == (gives, refuses)
+    assert (" ".join(map(str, patch.added)), patch.refuses) == (added, refuses)
 
 
 def test_after_a_patch_nothing_is_left_to_patch() -> None:
     allocations = Allocations({"shop/web": allocation("shop/web", "192.0.2.1")})
     again = service(shown="192.0.2.1", shown_pool="main")
     assert service_patches({"shop/web": again}, allocations) == []
+
+
+def test_who_lacks_one_address_and_has_another_has_no_condition() -> None:
+    lacking = replace(NONE_LEFT, additional=True)
+    allocations = Allocations(
+        {"shop/web": allocation("shop/web", "192.0.2.1")}, {"shop/web": lacking}
+    )
+    noun = service(shown="192.0.2.1", shown_pool="main")
+    assert service_patches({"shop/web": noun}, allocations) == []
+
+
+def test_who_keeps_an_orphan_is_told_by_a_condition() -> None:
+    orphan = ((addresses("192.0.2.1")[0], "pool main is not for it"),)
+    allocations = Allocations({"shop/web": allocation("shop/web", "192.0.2.1", orphaned=orphan)})
+    noun = service(shown="192.0.2.1", shown_pool="main")
+    [patch] = service_patches({"shop/web": noun}, allocations)
+    [condition] = patch.body["status"]["conditions"]
+    assert (condition["status"], condition["reason"]) == ("True", "AddressOrphaned")
+    assert condition["message"] == '["192.0.2.1"] is kept, although pool main is not for it'
+
+
+WITHHELD = Withheld(
+    "shop/web", addresses("192.0.2.1")[0], WithheldReason.NO_ENDPOINTS, "nothing serves"
+)
+NOT_ANNOUNCED = Condition(
+    kube.ANNOUNCED, "False", "noEndpoints", "192.0.2.1 is not announced: nothing serves"
+)
+
+
+@pytest.mark.parametrize(
+    ("shown", "withheld", "lasting", "patched"),
+    [
+        pytest.param((), {}, {}, None, id="nothing is wrong"),
+        pytest.param((), {"shop/web": WITHHELD}, {}, None, id="withheld for a moment"),
+        pytest.param(
+            (),
+            {"shop/web": WITHHELD},
+            {"shop/web": WITHHELD},
+            {
+                "type": "bellmetal.io/Announced",
+                "status": "False",
+                "reason": "noEndpoints",
+                "message": "192.0.2.1 is not announced: nothing serves",
+                "lastTransitionTime": TIME,
+            },
+            id="withheld for long",
+        ),
+        pytest.param(
+            (NOT_ANNOUNCED,), {"shop/web": WITHHELD}, {"shop/web": WITHHELD}, None, id="was told"
+        ),
+        pytest.param((NOT_ANNOUNCED,), {"shop/web": WITHHELD}, {}, None, id="told before a start"),
+        pytest.param(
+            (NOT_ANNOUNCED,),
+            {},
+            {},
+            {"type": "bellmetal.io/Announced", "$patch": "delete"},
+            id="announced again",
+        ),
+    ],
+)
+def test_what_is_told_of_an_address_that_is_withheld(
+    shown: tuple[Condition, ...],
+    withheld: dict[str, Withheld],
+    lasting: dict[str, Withheld],
+    patched: dict[str, str] | None,
+) -> None:
+    noun = service(shown="192.0.2.1", shown_pool="main", conditions=shown)
+    patches = announcement_patches({"shop/web": noun}, withheld, lasting)
+    expected = [] if patched is None else [{"status": {"conditions": [patched]}}]
+    assert [patch.body for patch in patches] == expected
 
 
 # --- carrying it out -----------------------------------------------------------------------------
@@ -189,15 +267,16 @@ def patch_for(noun: Service, *given: str) -> ServicePatch:
 
 async def test_a_patch_shows_the_address_and_leaves_the_conditions_of_others_alone() -> None:
     theirs = resources.Condition("example.net/Other", "True", "Yes", "theirs")
-    ours = resources.Condition(kube.CONDITION, "False", "NoAddressLeft", "no available IPs")
+    ours = resources.Condition(kube.ALLOCATED, "False", "NoAddressLeft", "no available IPs")
     api = api_with(service_object(conditions=[theirs, ours]))
-    patch = patch_for(service(refusal="no available IPs"), "192.0.2.1")
+    patch = patch_for(service(conditions=(NO_ADDRESS,)), "192.0.2.1")
     [(done, body)], failed = await Writer(
         api, "metallb-system", World("", False).slices
     ).patch_services([patch])
     assert (done, failed) == (patch, [])
     shown = kube.service(body).shown
-    assert (shown.addresses, shown.pool, shown.refusal) == (addresses("192.0.2.1"), "main", "")
+    assert (shown.addresses, shown.pool) == (addresses("192.0.2.1"), "main")
+    assert shown.conditions == ()
     assert [item.type for item in body.status.conditions or []] == ["example.net/Other"]
 
 

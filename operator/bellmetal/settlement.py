@@ -1,0 +1,63 @@
+"""settle(allocations, services, held, now) → the ledger entries that must change."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from bellmetal.addresses import IPAddress
+from bellmetal.allocation import Allocations
+from bellmetal.cluster import Service
+from bellmetal.holdings import Holder, Holding, Holdings
+
+
+def settle(
+    allocations: Allocations, services: Mapping[str, Service], held: Holdings, now: str
+) -> tuple[Holding, ...]:
+    """The ledger entries that must change so that it says what was allocated.
+
+    A new holder of a free address raises the term; a freed address keeps its entry with the time.
+    ``now`` is RFC 3339.
+    """
+    wanted: dict[IPAddress, tuple[str, list[Service]]] = {}
+    for key, allocation in allocations.granted.items():
+        for address, pool in zip(allocation.addresses, allocation.pools, strict=True):
+            wanted.setdefault(address, (pool, []))[1].append(services[key])
+    changed = [
+        _grant(address, pool, users, held.get(address), now)
+        for address, (pool, users) in wanted.items()
+    ]
+    by_uid = {service.uid: service for service in services.values()}
+    changed += [
+        Holding(address, holding.term, holding.pool, (), holding.holders[0], now)
+        for address, holding in held.items()
+        if holding.holders and address not in wanted and not _still_shown(holding, by_uid)
+    ]
+    return tuple(entry for entry in changed if held.get(entry.address) != entry)
+
+
+def _still_shown(holding: Holding, by_uid: Mapping[str, Service]) -> bool:
+    """Whether a Service that is no longer ours to touch (another class) still shows it."""
+    users = [by_uid[holder.uid] for holder in holding.holders if holder.uid in by_uid]
+    return any(not user.ours and holding.address in user.shown.addresses for user in users)
+
+
+def _grant(
+    address: IPAddress, pool: str, users: list[Service], before: Holding | None, now: str
+) -> Holding:
+    """Who held it stays in place, in order; who is new stands behind."""
+    old = {holder.uid: holder for holder in before.holders} if before else {}
+    order = {uid: n for n, uid in enumerate(old)}
+    users = sorted(users, key=lambda user: order.get(user.uid, len(order)))
+    holders = tuple(_holder(user, old.get(user.uid), now) for user in users)
+    kept = before is not None and any(user.uid in old for user in users)
+    term = before.term if before is not None and kept else (before.term if before else 0) + 1
+    last = before.last_holder if before else None
+    if before is not None and before.holders and not kept:
+        last = before.holders[0]
+    return Holding(address, term, pool, holders, last)
+
+
+def _holder(user: Service, before: Holder | None, now: str) -> Holder:
+    """Terms of sharing are written down of those that share: later it is known who changed them."""
+    since = before.since if before else now
+    return Holder(user.uid, user.namespace, user.name, since, user.sharing.digest)

@@ -1,0 +1,70 @@
+"""What the ledger must say after an allocation."""
+
+from __future__ import annotations
+
+import pytest
+
+from bellmetal.allocation import allocate
+from bellmetal.cluster import Cluster, Service
+from bellmetal.holdings import Holdings
+from bellmetal.settlement import settle
+from builders import LONG_AGO, NOW, cluster, held, holder, holding, service
+
+
+def settled(world: Cluster, ledger: Holdings) -> tuple[object, ...]:
+    return settle(allocate(world, ledger, NOW), world.services, ledger, NOW)
+
+
+@pytest.mark.parametrize(
+    ("services", "ledger", "changes"),
+    [
+        pytest.param(
+            [service("shop/web")],
+            {},
+            (holding("192.0.2.0", holder("shop/web", NOW)),),
+            id="the first holder ever has term 1",
+        ),
+        pytest.param(
+            [service("shop/web")],
+            held(holding("192.0.2.0", "shop/web", term=3)),
+            (),
+            id="what stands there needs no change",
+        ),
+        pytest.param(
+            [service("shop/web")],
+            held(holding("192.0.2.0", term=3, last_holder=holder("bank/a"), freed_at=LONG_AGO)),
+            (holding("192.0.2.0", holder("shop/web", NOW), term=4, last_holder=holder("bank/a")),),
+            id="a new holder raises the term",
+        ),
+        pytest.param(
+            [],
+            held(holding("192.0.2.0", "shop/web", term=3)),
+            (holding("192.0.2.0", term=3, last_holder=holder("shop/web"), freed_at=NOW),),
+            id="a freed address keeps its term, and remembers whose it was",
+        ),
+        pytest.param(
+            [],
+            held(holding("192.0.2.0", term=3, last_holder=holder("bank/a"), freed_at=LONG_AGO)),
+            (),
+            id="what is free stays free, since when it was",
+        ),
+        pytest.param(
+            [service("shop/web")],
+            held(holding("192.0.2.0", "shop/web", pool="renamed")),
+            (holding("192.0.2.0", "shop/web"),),
+            id="a pool of another name raises no term",
+        ),
+    ],
+)
+def test_what_changes_in_the_ledger(
+    services: list[Service], ledger: Holdings, changes: tuple[object, ...]
+) -> None:
+    assert settled(cluster(*services), ledger) == changes
+
+
+def test_a_move_takes_the_new_address_and_frees_the_old_one() -> None:
+    world = cluster(service("shop/web", "192.0.2.7"))
+    assert set(settled(world, held(holding("192.0.2.0", "shop/web", term=2)))) == {
+        holding("192.0.2.7", holder("shop/web", NOW)),
+        holding("192.0.2.0", term=2, last_holder=holder("shop/web"), freed_at=NOW),
+    }
