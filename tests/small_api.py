@@ -74,6 +74,10 @@ class SmallApi(Client):
             raise ApiError(0, "", "the API server did not answer: Connection refused")
         if path in self.refuse:
             raise self.refuse[path]
+        return self.answer(method, path, data, content_type)
+
+    def answer(self, method: str, path: str, data: Any, content_type: str) -> bytes:
+        """What a request does, and its answer; raises ApiError."""
         answers = {
             "GET": self._get,
             "POST": self._post,

@@ -30,8 +30,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from bellmetal.addresses import Family, IPAddress, family_of, quoted
+from bellmetal.choice import Claims, Search, by_preference, closed, why_not
 from bellmetal.cluster import Cluster, Service
-from bellmetal.config import Config, OnOrphan, Pool
+from bellmetal.config import OnOrphan, Pool
 from bellmetal.holdings import Holder, Holding, Holdings
 from bellmetal.intents import Allocation, Refused, RefusedReason
 from bellmetal.sharing import Users
@@ -80,7 +81,7 @@ class _Pass:
         services.sort(key=lambda service: (service.created, service.key))
         self._keep_by_ledger({service.uid: service for service in services})
         self._respect_others()
-        self.claims = _Claims(self.config, self.held)
+        self.claims = Claims(self.config, self.held)
         gave_up = [True]
         while any(gave_up):  # what one gives up, another may have been refused
             self._adopt_shown(services)
@@ -96,8 +97,8 @@ class _Pass:
         for address in addresses:
             pool = self.config.pool_of(address)
             pools.append(pool.name if pool else self.origins.get(address, ""))
-            if why := self._disallowed(service, address):
-                orphaned.append((address, why))
+            if (at_fault := self._disallows(service, address)) is not None:
+                orphaned.append((address, at_fault))
         return Allocation(service.key, addresses, tuple(pools), tuple(orphaned))
 
     def _set(self, service: Service, addresses: Iterable[IPAddress]) -> None:
@@ -133,23 +134,23 @@ class _Pass:
     def _may_keep(self, service: Service, address: IPAddress) -> bool:
         clash = self.users.clash(address, service.key, service.sharing)
         why = clash.message if clash else ""
-        if not why and (fault := self._disallowed(service, address)) and self._renumbers(address):
-            why = fault
+        at_fault = self._disallows(service, address)
+        if not why and at_fault is not None and self._renumbers(address):
+            why = f"{quoted([str(address)])} is not allowed in config"
+            if at_fault:
+                why = f"pool {at_fault} not compatible for ip assignment"
         if why:
             self.cleared[service.key] = why
         return not why
 
-    def _disallowed(self, service: Service, address: IPAddress) -> str:
-        """Why no pool allows an address that a Service has; empty if one does."""
+    def _disallows(self, service: Service, address: IPAddress) -> str | None:
+        """The pool that is for others, or nothing if no pool has it; None if all is well."""
         pool = self.config.pool_of(address)
         if pool is not None:
-            if pool.admits(service.namespace, service.labels):
-                return ""
-            return f"pool {pool.name} not compatible for ip assignment"
+            return None if pool.admits(service.namespace, service.labels) else pool.name
         origin = self.config.pool(self.origins.get(address, ""))
-        if origin is not None and origin.broken:
-            return ""  # what its object said before is not known: what stands on it stays
-        return f"{quoted([str(address)])} is not allowed in config"
+        # what an invalid object said before is not known: what stands on it stays
+        return None if origin is not None and origin.broken else ""
 
     def _renumbers(self, address: IPAddress) -> bool:
         pool = self.config.pool_of(address) or self.config.pool(self.origins.get(address, ""))
@@ -242,7 +243,7 @@ class _Pass:
             message = f"requested loadBalancer IP(s) {text} is not compatible with requested"
             message = f"{message} address pool {wanted}: it is in {pool.name}"
             return RefusedReason.BAD_REQUEST, message
-        if no := _closed(pool, service):
+        if no := closed(pool, service):
             return no
         reserved = pool.reserved.get(address, "")
         if reserved and reserved != service.key:
@@ -295,8 +296,8 @@ class _Pass:
         pools = self._open_pools(service, fits)
         if isinstance(pools, tuple):
             return [], pools
-        search = _Search(self, service, missing)
-        search.take_own(self.claims.of(service.key), pools)
+        search = Search(self.users, self.supply, self.held, service, has, Counter(missing))
+        search.take_meant(self.claims.of(service.key), pools)
         search.take_from_one(pools)
         search.take_from_each(pools)
         no = None if search.complete else self._none_left(service, search.missing)
@@ -312,14 +313,14 @@ class _Pass:
         """The pools to look into, in order; or why the one that is asked for is none."""
         name = service.request.pool
         if not name:
-            near = dict.fromkeys(self.config.pool_of(address) for address in fits)
-            open_ = [pool for pool in near if pool and _closed(pool, service) is None]
-            rest = _by_preference(self.config, service)
-            return open_ + [pool for pool in rest if pool not in open_]
+            near = [pool for address in fits if (pool := self.config.pool_of(address))]
+            pools = [pool for pool in near if closed(pool, service) is None]
+            pools += by_preference(self.config, service)
+            return list({pool.name: pool for pool in pools}.values())
         pool = self.config.pool(name)
         if pool is None:
             return RefusedReason.UNKNOWN_POOL, f'unknown pool "{name}"'
-        return _closed(pool, service) or [pool]
+        return closed(pool, service) or [pool]
 
     def _over_quota(
         self, service: Service, new: Iterable[IPAddress], given_up: tuple[IPAddress, ...] = ()
@@ -344,105 +345,9 @@ class _Pass:
             return reason, f"no available IPs in pool {name}{suffix}"
         if not pools:
             return reason, "no available IPs: there is no IPAddressPool"
-        why = [f"{pool.name}: {_why_not(pool, service, missing)}" for pool in pools[:5]]
+        why = [f"{pool.name}: {why_not(pool, service, missing)}" for pool in pools[:5]]
         more = f"; and {len(pools) - 5} more" if len(pools) > 5 else ""
         return reason, f"no available IPs ({families}): {'; '.join(why)}{more}"
-
-
-class _Claims:
-    """Free addresses that are meant for certain Services: reserved, or cooling down."""
-
-    def __init__(self, config: Config, held: Holdings) -> None:
-        self._by_key: defaultdict[str, list[tuple[IPAddress, Pool]]] = defaultdict(list)
-        for pool in config.pools:
-            for address, key in pool.reserved.items():
-                if key and pool.allows(address):
-                    self._by_key[key].append((address, pool))
-        if not any(pool.cool_down for pool in config.pools):
-            return
-        freed = [item for item in held.values() if item.last_holder and not item.holders]
-        for holding in sorted(freed, key=lambda item: item.freed_at, reverse=True):
-            source = config.pool_of(holding.address)
-            if source and source.cool_down and holding.last_holder:
-                self._by_key[holding.last_holder.key].append((holding.address, source))
-
-    def of(self, key: str) -> list[tuple[IPAddress, Pool]]:
-        """What is meant for a Service: reserved first, then the latest that it had."""
-        return self._by_key.get(key, [])
-
-
-class _Search:
-    """Looks for addresses for one Service."""
-
-    def __init__(self, whole: _Pass, service: Service, missing: Counter[Family]) -> None:
-        self._pass, self._service = whole, service
-        self.missing = Counter(missing)
-        self.found: list[IPAddress] = []
-
-    @property
-    def complete(self) -> bool:
-        """Whether nothing is missing any more."""
-        return not self.missing
-
-    def take_own(self, own: list[tuple[IPAddress, Pool]], pools: list[Pool]) -> None:
-        """What is reserved for it, in whatever pool; what it had before and is cooling down."""
-        held, supply = self._pass.held, self._pass.supply
-        for address, pool in own:
-            reserved = pool.reserved.get(address) == self._service.key
-            wanted = self._service.request.pool in ("", pool.name)
-            usable = _closed(pool, self._service) is None and wanted
-            if not usable or not (reserved or pool in pools):
-                continue
-            if not reserved and not supply.cools(pool, held[address]):
-                continue
-            if self.missing[family_of(address)] > 0 and not self._pass.users.of(address):
-                self._take(address)
-
-    def take_from_one(self, pools: list[Pool]) -> None:
-        """Both families out of the first pool that has them."""
-        if len(self.missing) < 2:
-            return
-        for pool in pools:
-            found = {f: self._candidates(pool, f, n) for f, n in self.missing.items()}
-            if all(len(found[f]) == n for f, n in self.missing.items()):
-                for address in [a for some in found.values() for a in some]:
-                    self._take(address)
-                return
-
-    def take_from_each(self, pools: list[Pool]) -> None:
-        """Each family out of the first pools that have some; the primary family first."""
-        for family in self._service.families:
-            for pool in pools:
-                if family not in self.missing:
-                    break
-                for address in self._candidates(pool, family, self.missing[family]):
-                    self._take(address)
-
-    def _take(self, address: IPAddress) -> None:
-        self.found.append(address)
-        self.missing[family_of(address)] -= 1
-        self.missing = +self.missing
-
-    def _candidates(self, pool: Pool, family: Family, count: int) -> list[IPAddress]:
-        taken = sum(1 for address in self.found if family_of(address) is family)
-        free = self._pass.supply.first(pool, family, count + taken)
-        some = [*free, *self._shared(pool, family)]
-        if len(some) > len(free):  # as in a walk over the pool: the first that it may use
-            some.sort(key=lambda address: _place(pool, address))
-        return [address for address in some if address not in self.found][:count]
-
-    def _shared(self, pool: Pool, family: Family) -> list[IPAddress]:
-        service, users = self._service, self._pass.users
-        own = self._pass.has.get(service.key, ())
-        return [
-            address
-            for address in users.shareable(service.sharing)
-            if family_of(address) is family
-            and address not in own
-            and pool.allows(address)
-            and pool.reserved.get(address, service.key) == service.key
-            and users.clash(address, service.key, service.sharing) is None
-        ]
 
 
 def _in_order(holding: Holding, by_uid: Mapping[str, Service]) -> list[Service]:
@@ -455,47 +360,6 @@ def _in_order(holding: Holding, by_uid: Mapping[str, Service]) -> list[Service]:
 
 def _has_changed(holder: Holder, service: Service) -> bool:
     return bool(holder.sharing) and holder.sharing != service.sharing.digest
-
-
-def _closed(pool: Pool, service: Service) -> tuple[RefusedReason, str] | None:
-    """Why a Service gets nothing new out of a pool, even if it asks."""
-    if pool.broken:
-        message = f"pool {pool.name} is invalid: see the events of IPAddressPool/{pool.name}"
-        return RefusedReason.POOL_INVALID, message
-    if pool.draining:
-        message = f"pool {pool.name} gives no new addresses: bellmetal.io/drain"
-        return RefusedReason.POOL_DRAINING, message
-    if not pool.admits(service.namespace, service.labels):
-        message = f"pool {pool.name} not compatible for ip assignment"
-        return RefusedReason.POOL_NOT_COMPATIBLE, message
-    return None
-
-
-def _why_not(pool: Pool, service: Service, missing: Counter[Family]) -> str:
-    """Why a pool gave a Service nothing automatically, in few words that do not change often."""
-    if no := _closed(pool, service):
-        return {
-            RefusedReason.POOL_INVALID: "invalid",
-            RefusedReason.POOL_DRAINING: "draining",
-        }.get(no[0], "for other Services")
-    if not pool.auto_assign:
-        return "autoAssign is false"
-    lacking = [family.value for family in missing if not pool.capacity(family)]
-    return f"no {lacking[0]}" if lacking else "all in use"
-
-
-def _by_preference(config: Config, service: Service) -> list[Pool]:
-    automatic = [
-        pool for pool in config.pools if pool.auto_assign and _closed(pool, service) is None
-    ]
-    pinned = [pool for pool in automatic if pool.pinned]
-    pinned.sort(key=lambda pool: (pool.priority <= 0, pool.priority, pool.name))
-    return pinned + [pool for pool in automatic if not pool.pinned]
-
-
-def _place(pool: Pool, address: IPAddress) -> tuple[int, int]:
-    at = next((n for n, entry in enumerate(pool.ranges) if address in entry), len(pool.ranges))
-    return at, int(address)
 
 
 def _position(address: IPAddress, shown: tuple[IPAddress, ...]) -> tuple[int, int, int]:

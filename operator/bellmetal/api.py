@@ -21,13 +21,14 @@ from typing import Any, TypeVar
 import aiohttp
 import msgspec
 
-from bellmetal import resources
+from bellmetal import __version__, resources
 from bellmetal.settings import SettingsError
 
 log = logging.getLogger(__name__)
 
 IN_CLUSTER = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 PAGE = 500
+USER_AGENT = f"bellmetal/{__version__}"  # its first part is our field manager
 TOKEN_LIFE = 60.0  # seconds after which a token file is read again
 WATCH_SILENCE = 75.0  # seconds; bookmarks come every minute, so a longer silence is a dead link
 WATCH_LENGTH = 600  # seconds after which the server ends a watch
@@ -182,7 +183,9 @@ class Client:
 
     async def __aenter__(self) -> Client:
         connector = aiohttp.TCPConnector(ssl=self._access.ssl_context(), limit=64)
-        self._session = aiohttp.ClientSession(connector=connector, timeout=self._timeout)
+        self._session = aiohttp.ClientSession(
+            connector=connector, timeout=self._timeout, headers={"User-Agent": USER_AGENT}
+        )
         return self
 
     async def __aexit__(self, *_: object) -> None:

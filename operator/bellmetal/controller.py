@@ -21,21 +21,29 @@ from bellmetal import kube, metrics, resources
 from bellmetal.allocation import Allocations, allocate
 from bellmetal.api import ApiError, Client, find_access
 from bellmetal.cluster import Cluster
+from bellmetal.counters import count, measure
 from bellmetal.events import Events, timestamp
 from bellmetal.health import Endpoints
 from bellmetal.holdings import released
 from bellmetal.intents import Intents, read_slices
 from bellmetal.leadership import Leadership
 from bellmetal.ledger import Ledger, LedgerConflictError
-from bellmetal.notices import Notices, count_pools
+from bellmetal.notices import Notices
 from bellmetal.packing import pack
 from bellmetal.planning import owners_of, plan, standings
 from bellmetal.reconciler import AgainError, Reconciler
+from bellmetal.rivals import Rivals, rival_of
 from bellmetal.settings import ControllerSettings
 from bellmetal.settlement import settle
 from bellmetal.watches import watch
 from bellmetal.world import World
-from bellmetal.writer import ServicePatch, Writer, announcement_patches, service_patches
+from bellmetal.writer import (
+    ServicePatch,
+    Writer,
+    condition_patches,
+    not_announced,
+    service_patches,
+)
 
 log = logging.getLogger(__name__)
 
@@ -54,11 +62,12 @@ class Controller:
         self.settings, self.namespace = settings, common.namespace
         self.identity = common.pod_name or f"{platform.node()}-{secrets.token_hex(4)}"
         self.client = client
-        self.world = World(common.lb_class, settings.ignore_exclude_lb)
+        self.world = World(common.lb_class, settings.ignore_exclude_lb, settings.on_orphan)
         self.events = Events(client, COMPONENT, self.identity)
         self.notices = Notices(self.world, self.events)
         self.ledger = Ledger(client, self.namespace)
         self.writer = Writer(client, self.namespace, self.world.slices)
+        self.rivals = Rivals()
         self.leadership = Leadership(client, self.namespace, self.identity)
         self.reconciler = Reconciler(self.step)
         self.loaded = False
@@ -88,13 +97,23 @@ class Controller:
         self.notices.allocated(allocations)
         if math.isfinite(allocations.again_in):  # an address cools down that somebody waits for
             self._poke_later(allocations.again_in + 0.1)
-        count_pools(self.world, allocations)
+        failed += await self._count(cluster, allocations)
         if failed:
             metrics.UPDATE_ERRORS.inc()
             raise failed[0]
 
     async def _show(self, cluster: Cluster, allocations: Allocations) -> list[ApiError]:
-        return await self._patch(service_patches(cluster.services, allocations))
+        now = asyncio.get_running_loop().time()
+        patches = self.rivals.leave_out(service_patches(cluster.services, allocations), now)
+        failed = await self._patch(patches)
+        for key in self.rivals.unnamed():
+            service = self.world.services.nouns[key].service
+            self.rivals.name(key, rival_of(await self.writer.managed_fields(service)))
+        rivals = self.rivals.conditions(cluster.services, allocations, now)
+        self.notices.rivals({key: item.message for key, item in rivals.items()})
+        if (again := self.rivals.next_try(now)) is not None:
+            self._poke_later(again)
+        return failed + await self._patch(condition_patches(cluster.services, kube.SHOWN, rivals))
 
     async def _patch(self, patches: list[ServicePatch]) -> list[ApiError]:
         done, failed = await self.writer.patch_services(patches)
@@ -103,6 +122,7 @@ class Controller:
             told = self.world.services.nouns.get(key)
             if told is not None and told.service.uid == body.metadata.uid:
                 self.world.services.take(body)
+            self.rivals.wrote(patch)
             self.notices.patched(patch)
         return failed
 
@@ -124,10 +144,26 @@ class Controller:
         await self._tell_unannounced(cluster, intents)
         await self._tidy_statuses(owners_of(intents.announcements, standing, claims))
 
+    async def _count(self, cluster: Cluster, allocations: Allocations) -> list[ApiError]:
+        pools = cluster.config.pools
+        counts = count(pools, allocations)
+        measure(pools, counts)
+        present = {body.metadata.name: body for body in self.world.pools.nouns.values()}
+        written, failed = await self.writer.patch_pools(
+            {
+                name: status
+                for name, status in counts.items()
+                if name in present and present[name].status != status
+            }
+        )
+        for body in written:
+            self.world.pools.take(body)
+        return failed
+
     async def _tell_unannounced(self, cluster: Cluster, intents: Intents) -> None:
-        withheld = {item.service: item for item in intents.withheld}
-        lasting = self.notices.unannounced
-        patches = announcement_patches(cluster.services, withheld, lasting)
+        withheld = {item.service for item in intents.withheld}
+        wanted = {key: not_announced(item) for key, item in self.notices.unannounced.items()}
+        patches = condition_patches(cluster.services, kube.ANNOUNCED, wanted, withheld)
         if failed := await self._patch(patches):
             raise failed[0]
 

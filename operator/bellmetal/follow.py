@@ -16,7 +16,8 @@ from typing import Any, Generic, TypeVar
 import msgspec
 
 from bellmetal import metrics, resources
-from bellmetal.api import ApiError, Client
+from bellmetal.api import UNREADABLE, ApiError, Client
+from bellmetal.config import Problem
 
 log = logging.getLogger(__name__)
 
@@ -47,29 +48,73 @@ L2_STATUSES = Kind("metallb.io", "v1beta1", "servicel2statuses", resources.Servi
 SLICES = Kind("bellmetal.io", "v1alpha1", "announcementslices", resources.AnnouncementSlice, True)
 
 
+@dataclass(frozen=True)
+class Unreadable:
+    """An object whose fields are of other types than its kind's, and where the first one is."""
+
+    body: resources.Object
+    problem: Problem
+
+    @property
+    def key(self) -> str:
+        """As any object's."""
+        return self.body.key
+
+    @property
+    def metadata(self) -> resources.Metadata:
+        """As any object's."""
+        return self.body.metadata
+
+
 class Collection(Generic[S, N]):
-    """The objects of one kind, as nouns by key; older news never replaces newer."""
+    """The objects of one kind, as nouns by key; older news never replaces newer.
+
+    An object that cannot be read is among the ``unreadable``; the noun of before stays too.
+    """
 
     def __init__(self, kind: Kind[S], convert: Callable[[S], N]) -> None:
         self.kind, self._convert = kind, convert
         self.nouns: dict[str, N] = {}
+        self.unreadable: dict[str, Problem] = {}
         self._versions: dict[str, int] = {}
 
     def apply(self, event: str | None, raw: Mapping[str, Any]) -> bool:
         """Takes in a watch event as Kopf hands it over; whether a noun changed."""
-        body = msgspec.convert(raw, self.kind.struct)
+        body = self._read(lambda struct: msgspec.convert(raw, struct))
         if event == "DELETED":
             return self.remove(body.key, _version(body.metadata.resource_version))
         return self.take(body)
 
-    def take(self, body: S) -> bool:
+    def decode(self, raw: msgspec.Raw) -> S | Unreadable:
+        """An object out of its JSON; raises ApiError for what is no object at all."""
+        return self._read(lambda struct: msgspec.json.decode(raw, type=struct))
+
+    def _read(self, read: Callable[[type[Any]], Any]) -> S | Unreadable:
+        kind = self.kind.struct
+        try:
+            found: S = read(kind)
+            return found
+        except UNREADABLE as error:
+            try:
+                body: resources.Object = read(resources.Object)
+            except UNREADABLE:
+                raise ApiError(0, "", f"an object of {self.kind.plural}: {error}") from error
+            meta = body.metadata
+            path, message = _where(str(error))
+            return Unreadable(body, Problem(kind.__name__, meta.name, path, message, meta.uid))
+
+    def take(self, body: S | Unreadable) -> bool:
         """Takes in one object; whether its noun changed."""
         key, version = body.key, _version(body.metadata.resource_version)
         if version and version < self._versions.get(key, 0):
             return False
         self._versions[key] = version
+        if isinstance(body, Unreadable):
+            changed = self.unreadable.get(key) != body.problem
+            self.unreadable[key] = body.problem
+            return changed
         noun = self._convert(body)
-        changed = self.nouns.get(key) != noun
+        changed = self.unreadable.pop(key, None) is not None or self.nouns.get(key) != noun
         self.nouns[key] = noun
         return changed
 
@@ -78,26 +123,34 @@ class Collection(Generic[S, N]):
         if version and version < self._versions.get(key, 0):
             return False
         self._versions[key] = version
-        return self.nouns.pop(key, None) is not None
+        known = key in self.nouns or key in self.unreadable
+        self.nouns.pop(key, None)
+        self.unreadable.pop(key, None)
+        return known
 
-    def take_all(self, bodies: Iterable[S], version: str = "") -> bool:
+    def take_all(self, bodies: Iterable[S | Unreadable], version: str = "") -> bool:
         """Takes in a complete list: what is not in it is gone; whether anything changed.
 
         What happened after the list's ``version``, while it was read, stands.
         """
         found = {body.key: body for body in bodies}
         until = _version(version) or math.inf
-        missing = [
-            key for key in self.nouns if key not in found and self._versions.get(key, 0) <= until
-        ]
+        known = self.nouns.keys() | self.unreadable.keys()
+        missing = [key for key in known - found.keys() if self._versions.get(key, 0) <= until]
         changes = [self.remove(key) for key in missing]
         changes += [self.take(body) for body in found.values()]
         self._versions = {
-            key: known
-            for key, known in self._versions.items()
-            if key in self.nouns or known > until
+            key: number
+            for key, number in self._versions.items()
+            if key in self.nouns or key in self.unreadable or number > until
         }
         return any(changes)
+
+
+def _where(error: str) -> tuple[str, str]:
+    """Path and sentence out of msgspec's, which is ``Expected `str`, … - at `$.spec.vrf` ``."""
+    message, _, path = error.replace("`", "").partition(" - at $")
+    return path.lstrip(".") or "spec", f"cannot be read: {message[:1].lower()}{message[1:]}"
 
 
 def _version(text: str) -> int:
@@ -121,13 +174,18 @@ class Follower(Generic[S]):
         self.listed = asyncio.Event()
 
     async def run(self) -> None:
-        """Never ends; what goes wrong is logged and tried again."""
+        """Never ends; what goes wrong is tried again, and logged once while it is the same."""
+        said = ""
         while True:
             try:
-                await self._watch(await self._list())
+                version = await self._list()
+                said = ""
+                await self._watch(version)
             except ApiError as error:
                 if not error.expired:
-                    log.warning("%s: %s", self.path, error, extra={"op": "watch"})
+                    if str(error) != said:
+                        log.warning("%s: %s", self.path, error, extra={"op": "watch"})
+                    said = str(error)
                     await asyncio.sleep(RETRY)
 
     async def _list(self) -> str:

@@ -27,7 +27,8 @@ SLICE_VERSION = 1
 class Allocation:
     """Addresses given to a Service, and the pool of each.
 
-    ``orphaned``: those that no pool allows any more, and why.
+    ``orphaned``: those that it may not have any more, and the pool that is for others now, or
+    nothing where no pool allows the address.
     """
 
     service: str

@@ -5,7 +5,9 @@ May live here: conversions, annotation names. May not: JSON keys (`resources.py`
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 
 from bellmetal import resources
 from bellmetal.addresses import AddressError, Family, IPAddress, parse_address, quoted
@@ -19,6 +21,7 @@ POOL_ANNOTATION = "metallb.io/ip-allocated-from-pool"
 SERVICE_NAME_LABEL = "kubernetes.io/service-name"
 ALLOCATED = "bellmetal.io/AddressAllocated"
 ANNOUNCED = "bellmetal.io/Announced"
+SHOWN = "bellmetal.io/AddressShown"
 PER_FAMILY = "bellmetal.io/addresses-per-family"
 MOST_PER_FAMILY = 16
 
@@ -116,7 +119,7 @@ def _shown(body: resources.Service, annotations: Mapping[str, str]) -> Shown:
     conditions = [
         Condition(item.type, item.status, item.reason, item.message)
         for item in body.status.conditions or []
-        if item.type in (ALLOCATED, ANNOUNCED)
+        if item.type in (ALLOCATED, ANNOUNCED, SHOWN)
     ]
     return Shown(
         addresses=tuple(addresses),
@@ -157,6 +160,28 @@ def node(body: resources.Node) -> Node:
     )
 
 
+def shy_addresses(reports: Iterable[resources.SpeakerReport]) -> frozenset[IPAddress]:
+    """Addresses of nodes, and the first and last of their subnets: others are given first."""
+    found: set[IPAddress] = set()
+    for report in reports:
+        for item in report.status.interfaces:
+            for text in item.subnets:
+                found |= _shy_of(text)
+    return frozenset(found)
+
+
+@lru_cache(maxsize=16384)
+def _shy_of(subnet: str) -> frozenset[IPAddress]:
+    try:
+        interface = ipaddress.ip_interface(subnet)
+    except ValueError:  # its speaker is at fault
+        return frozenset()
+    ends = {interface.network[0]}
+    if interface.version == 4:
+        ends.add(interface.network[-1])
+    return frozenset({interface.ip} | ends)
+
+
 def claims(reports: Iterable[resources.SpeakerReport]) -> list[Claim]:
     """The claims of all reports; an unreadable one is left out (its speaker is at fault)."""
     found = []
@@ -180,7 +205,10 @@ def reference(api_version: str, kind: str, body: resources.Object) -> resources.
 def orphan_message(allocation: Allocation) -> str:
     """That a Service keeps addresses which no pool allows any more."""
     text = shown_list(address for address, _ in allocation.orphaned)
-    return f"{text} is kept, although {allocation.orphaned[0][1]}"
+    pool = allocation.orphaned[0][1]
+    if pool:
+        return f"IPAddressPool/{pool} is not for this Service any more; it keeps {text}"
+    return f"no IPAddressPool allows {text} any more; the Service keeps it"
 
 
 def shown_list(addresses: Iterable[IPAddress]) -> str:

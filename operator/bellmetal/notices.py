@@ -6,13 +6,10 @@ May live here: when and how something is said. May not: why (the decisions carry
 from __future__ import annotations
 
 import logging
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 
-from prometheus_client import Gauge
-
 from bellmetal import kube, metrics
-from bellmetal.addresses import Family, IPAddress, family_of
+from bellmetal.addresses import IPAddress
 from bellmetal.allocation import Allocations
 from bellmetal.cluster import Service
 from bellmetal.config import Problem
@@ -40,6 +37,7 @@ class Notices:
         self._shown_at_start: frozenset[str] = frozenset()
         self._orphaned: Mapping[str, str] = {}
         self._lacking: Mapping[str, str] = {}
+        self._rivals: Mapping[str, str] = {}
 
     def begin(self) -> None:
         """The world is complete and nothing was written yet."""
@@ -131,6 +129,10 @@ class Notices:
             sum(len(item.orphaned) for item in allocations.granted.values())
         )
 
+    def rivals(self, messages: Mapping[str, str]) -> None:
+        """Somebody else writes the status of these Services, too."""
+        self._rivals = self._tell_new(self._rivals, messages, "RivalController", warning=True)
+
     def _tell_new(
         self, before: Mapping[str, str], now: Mapping[str, str], reason: str, warning: bool = False
     ) -> Mapping[str, str]:
@@ -211,24 +213,3 @@ class Notices:
             self._events.record(
                 told.reference, "notAnnounced", sentence, warning=True, once="problem"
             )
-
-
-def count_pools(world: World, allocations: Allocations) -> None:
-    """The pool metrics, by MetalLB's names."""
-    used: dict[tuple[str, Family], set[IPAddress]] = defaultdict(set)
-    for allocation in allocations.granted.values():
-        for address, name in zip(allocation.addresses, allocation.pools, strict=True):
-            used[name, family_of(address)].add(address)
-    four, six = Family.IPV4, Family.IPV6
-    gauges: list[tuple[Gauge, Gauge, tuple[Family, ...]]] = [
-        (metrics.ADDRESSES_TOTAL, metrics.ADDRESSES_IN_USE, (four, six)),
-        (metrics.IPV4_TOTAL, metrics.IPV4_IN_USE, (four,)),
-        (metrics.IPV6_TOTAL, metrics.IPV6_IN_USE, (six,)),
-    ]
-    pools = world.validated().config.pools
-    for total, in_use, families in gauges:
-        metrics.forget(total)  # pools that are gone
-        metrics.forget(in_use)
-        for pool in pools:
-            total.labels(pool.name).set(sum(pool.capacity(family) for family in families))
-            in_use.labels(pool.name).set(sum(len(used[pool.name, family]) for family in families))

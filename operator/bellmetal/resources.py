@@ -6,9 +6,9 @@ Every field has a default, so that an object of an older or newer server decodes
 
 from __future__ import annotations
 
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
-from msgspec import Struct, field
+from msgspec import Raw, Struct, field
 
 
 class Json(Struct, rename="camel", omit_defaults=True, frozen=True):
@@ -52,6 +52,27 @@ class Object(Json, frozen=True):
         """``namespace/name``, or the name alone where there is no namespace."""
         meta = self.metadata
         return f"{meta.namespace}/{meta.name}" if meta.namespace else meta.name
+
+
+class ManagedFields(Json, frozen=True):
+    """metav1.ManagedFieldsEntry; which fields it is stays as it came."""
+
+    manager: str = ""
+    subresource: str = ""
+    time: str | None = None
+    fields: Raw = field(name="fieldsV1", default=Raw(b""))
+
+
+class ManagedMetadata(Json, frozen=True):
+    """metav1.ObjectMeta, as far as it says who wrote."""
+
+    managed_fields: list[ManagedFields] = field(default_factory=list)
+
+
+class Managed(Json, frozen=True):
+    """Any object, by who wrote it."""
+
+    metadata: ManagedMetadata = ManagedMetadata()
 
 
 class ListMeta(Json, frozen=True):
@@ -151,7 +172,7 @@ class Service(Object, frozen=True):
 
 
 class Namespace(Object, frozen=True):
-    """v1.Namespace; its labels are all we look at."""
+    """v1.Namespace; its labels and annotations are all we look at."""
 
 
 class NodeCondition(Json, frozen=True):
@@ -254,10 +275,20 @@ class IPAddressPoolSpec(Json, frozen=True):
     service_allocation: ServiceAllocation | None = None
 
 
+class IPAddressPoolStatus(Json, frozen=True, omit_defaults=False):
+    """metallb.io/v1beta1 IPAddressPool status: addresses; all four are required, zeros too."""
+
+    assigned_ipv4: int = field(name="assignedIPv4", default=0)
+    assigned_ipv6: int = field(name="assignedIPv6", default=0)
+    available_ipv4: int = field(name="availableIPv4", default=0)
+    available_ipv6: int = field(name="availableIPv6", default=0)
+
+
 class IPAddressPool(Object, frozen=True):
-    """metallb.io/v1beta1 IPAddressPool."""
+    """metallb.io/v1beta1 IPAddressPool; without a status as long as nobody has written one."""
 
     spec: IPAddressPoolSpec = IPAddressPoolSpec()
+    status: IPAddressPoolStatus | None = None
 
 
 class PreferredNodeSelector(Json, frozen=True):
@@ -284,6 +315,141 @@ class L2Advertisement(Object, frozen=True):
     """metallb.io/v1beta1 L2Advertisement."""
 
     spec: L2AdvertisementSpec = L2AdvertisementSpec()
+
+
+class BGPAdvertisementSpec(Json, frozen=True):
+    """metallb.io/v1beta1 BGPAdvertisementSpec; ``local_pref`` 0 is none."""
+
+    aggregation_length: int | None = None
+    aggregation_length_v6: int | None = field(name="aggregationLengthV6", default=None)
+    local_pref: int = 0
+    communities: list[str] | None = None
+    ip_address_pools: list[str] | None = field(name="ipAddressPools", default=None)
+    ip_address_pool_selectors: list[LabelSelector] | None = field(
+        name="ipAddressPoolSelectors", default=None
+    )
+    node_selectors: list[LabelSelector] | None = None
+    peers: list[str] | None = None
+    service_selectors: list[LabelSelector] | None = None
+
+
+class BGPAdvertisement(Object, frozen=True):
+    """metallb.io/v1beta1 BGPAdvertisement."""
+
+    spec: BGPAdvertisementSpec = BGPAdvertisementSpec()
+
+
+class SecretReference(Json, frozen=True):
+    """v1.SecretReference."""
+
+    name: str = ""
+    namespace: str = ""
+
+
+class BGPPeerSpec(Json, frozen=True):
+    """metallb.io BGPPeerSpec: v1beta2, which has every field of v1beta1. Hides its password."""
+
+    my_asn: int = field(name="myASN", default=0)
+    peer_asn: int = field(name="peerASN", default=0)
+    local_asn: int = field(name="localASN", default=0)
+    dynamic_asn: str = field(name="dynamicASN", default="")
+    peer_address: str = ""
+    interface: str = ""
+    source_address: str = ""
+    peer_port: int = 0
+    hold_time: str | None = None
+    keepalive_time: str | None = None
+    connect_time: str | None = None
+    router_id: str = field(name="routerID", default="")
+    node_selectors: list[LabelSelector] | None = None
+    password: str = ""
+    password_secret: SecretReference | None = None
+    bfd_profile: str = ""
+    enable_graceful_restart: bool = False
+    ebgp_multi_hop: bool = False
+    vrf: str = ""
+    disable_mp: bool = field(name="disableMP", default=False)
+    dual_stack_address_family: bool = False
+
+    def __repr__(self) -> str:
+        shown = ", ".join(f"{name}={value!r}" for name, value in self.__rich_repr__())
+        return f"BGPPeerSpec({shown})"
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        shown = [(name, getattr(self, name)) for name in self.__struct_fields__]
+        return [(name, "…" if name == "password" and value else value) for name, value in shown]
+
+
+class BGPPeer(Object, frozen=True):
+    """metallb.io/v1beta2 BGPPeer."""
+
+    spec: BGPPeerSpec = BGPPeerSpec()
+
+
+class BFDProfileSpec(Json, frozen=True):
+    """metallb.io/v1beta1 BFDProfileSpec; intervals in milliseconds."""
+
+    receive_interval: int | None = None
+    transmit_interval: int | None = None
+    detect_multiplier: int | None = None
+    echo_interval: int | None = None
+    echo_mode: bool | None = None
+    passive_mode: bool | None = None
+    minimum_ttl: int | None = None
+
+
+class BFDProfile(Object, frozen=True):
+    """metallb.io/v1beta1 BFDProfile."""
+
+    spec: BFDProfileSpec = BFDProfileSpec()
+
+
+class CommunityAlias(Json, frozen=True):
+    """Community spec.communities[]."""
+
+    name: str = ""
+    value: str = ""
+
+
+class CommunitySpec(Json, frozen=True):
+    """metallb.io/v1beta1 CommunitySpec."""
+
+    communities: list[CommunityAlias] | None = None
+
+
+class Community(Object, frozen=True):
+    """metallb.io/v1beta1 Community."""
+
+    spec: CommunitySpec = CommunitySpec()
+
+
+class ServiceBGPStatusStatus(Json, frozen=True):
+    """metallb.io/v1beta1 ServiceBGPStatus status; ``peers`` are names of BGPPeers."""
+
+    node: str = ""
+    service_name: str = ""
+    service_namespace: str = ""
+    peers: list[str] | None = None
+
+
+class ServiceBGPStatus(Object, frozen=True):
+    """metallb.io/v1beta1 ServiceBGPStatus."""
+
+    status: ServiceBGPStatusStatus = ServiceBGPStatusStatus()
+
+
+class ConfigurationStateStatus(Json, frozen=True):
+    """metallb.io/v1beta1 ConfigurationState status; ``result``: Valid, Invalid or Unknown."""
+
+    result: str = ""
+    error_summary: str = ""
+    conditions: list[Condition] | None = None
+
+
+class ConfigurationState(Object, frozen=True):
+    """metallb.io/v1beta1 ConfigurationState."""
+
+    status: ConfigurationStateStatus = ConfigurationStateStatus()
 
 
 class InterfaceName(Json, frozen=True):
@@ -365,6 +531,7 @@ class LedgerHolder(Json, frozen=True):
     namespace: str = ""
     name: str = ""
     since: str | None = None
+    sharing: str | None = None
 
 
 class LedgerEntry(Json, frozen=True):

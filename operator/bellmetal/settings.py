@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from bellmetal.config import OnOrphan
+
 LOG_LEVELS = ("all", "debug", "info", "warn", "error", "none")
 NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 EXCLUDE_FILE = Path("/etc/metallb/excludel2.yaml")
@@ -41,6 +43,7 @@ class ControllerSettings:
     common: Common
     ml_secret_name: str
     ignore_exclude_lb: bool
+    on_orphan: OnOrphan
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +75,12 @@ def parser(version: str) -> argparse.ArgumentParser:
         "--ignore-exclude-lb",
         action="store_true",
         help="let nodes own addresses although a label excludes them from load balancers",
+    )
+    controller.add_argument(
+        "--on-orphan",
+        choices=[item.value for item in OnOrphan],
+        default=OnOrphan.KEEP.value,
+        help="what becomes of an address in use that no pool allows any more; default: %(default)s",
     )
     speaker.add_argument("--node-name", metavar="NAME", help="env METALLB_NODE_NAME")
     speaker.add_argument("--ml-bindaddr", metavar="IP", help="env METALLB_ML_BIND_ADDR")
@@ -118,7 +127,8 @@ def parse(
     )
     if args.program == "controller":
         secret = read.text("ml_secret_name", "METALLB_ML_SECRET_NAME")
-        return ControllerSettings(common, secret, args.ignore_exclude_lb)
+        on_orphan = OnOrphan(args.on_orphan)
+        return ControllerSettings(common, secret, args.ignore_exclude_lb, on_orphan)
     key_path = read.text("ml_secret_key_path", "METALLB_ML_SECRET_KEY_PATH")
     return SpeakerSettings(
         common=common,

@@ -7,20 +7,22 @@ May live here: keeping objects up to date. May not: decisions, writes.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
 from bellmetal import kube, resources
-from bellmetal.api import Client
+from bellmetal.api import ApiError, Client
 from bellmetal.cluster import Cluster, Endpoints, Node, Service
-from bellmetal.config import Config, Problem
+from bellmetal.config import Config, Labelled, OnOrphan, Problem
 from bellmetal.follow import L2_STATUSES, SLICES, Collection, Kind
-from bellmetal.validation import Validated, validate
+from bellmetal.validation import Objects, Validated, validate
+from bellmetal.validation.annotations import PREFIX
 
 log = logging.getLogger(__name__)
+
+C = TypeVar("C", bound=resources.Object)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,28 +41,44 @@ POOLS = Kind("metallb.io", "v1beta1", "ipaddresspools", resources.IPAddressPool,
 L2_ADVERTISEMENTS = Kind(
     "metallb.io", "v1beta1", "l2advertisements", resources.L2Advertisement, True
 )
+BGP_ADVERTISEMENTS = Kind(
+    "metallb.io", "v1beta1", "bgpadvertisements", resources.BGPAdvertisement, True
+)
+PEERS = Kind("metallb.io", "v1beta2", "bgppeers", resources.BGPPeer, True)
+BFD_PROFILES = Kind("metallb.io", "v1beta1", "bfdprofiles", resources.BFDProfile, True)
+COMMUNITIES = Kind("metallb.io", "v1beta1", "communities", resources.Community, True)
 REPORTS = Kind("bellmetal.io", "v1alpha1", "speakerreports", resources.SpeakerReport, True)
+
+
+# Kinds that a cluster may not have yet: Helm leaves CRDs as they are when it upgrades.
+OPTIONAL = frozenset([BGP_ADVERTISEMENTS, PEERS, BFD_PROFILES, COMMUNITIES])
 
 
 class World:
     """All collections of the controller."""
 
-    def __init__(self, lb_class: str, ignore_exclude_label: bool) -> None:
-        self._ignore_exclude_label = ignore_exclude_label
+    def __init__(
+        self, lb_class: str, ignore_exclude_label: bool, on_orphan: OnOrphan = OnOrphan.KEEP
+    ) -> None:
+        self._ignore_exclude_label, self._on_orphan = ignore_exclude_label, on_orphan
         self.services: Collection[resources.Service, Told] = Collection(
             SERVICES, lambda body: _told(body, lb_class)
         )
         self.endpoint_slices: Collection[resources.EndpointSlice, tuple[str, Endpoints]] = (
             Collection(ENDPOINT_SLICES, lambda body: (kube.service_of(body), kube.endpoints(body)))
         )
-        self.nodes: Collection[resources.Node, Node] = Collection(NODES, kube.node)
-        self.namespaces: Collection[resources.Namespace, Mapping[str, str]] = Collection(
-            NAMESPACES, lambda body: body.metadata.labels or {}
+        self.nodes: Collection[resources.Node, tuple[Node, Labelled]] = Collection(
+            NODES, lambda body: (kube.node(body), _labelled(body))
         )
-        self.pools: Collection[resources.IPAddressPool, Any] = Collection(POOLS, _configuration)
-        self.l2_advertisements: Collection[resources.L2Advertisement, Any] = Collection(
-            L2_ADVERTISEMENTS, _configuration
+        self.namespaces: Collection[resources.Namespace, Labelled] = Collection(
+            NAMESPACES, _labelled
         )
+        self.pools = Collection(POOLS, _configuration)
+        self.l2_advertisements = Collection(L2_ADVERTISEMENTS, _configuration)
+        self.bgp_advertisements = Collection(BGP_ADVERTISEMENTS, _configuration)
+        self.peers = Collection(PEERS, _configuration)
+        self.bfd_profiles = Collection(BFD_PROFILES, _configuration)
+        self.communities = Collection(COMMUNITIES, _configuration)
         self.l2_statuses: Collection[resources.ServiceL2Status, resources.ServiceL2Status] = (
             Collection(L2_STATUSES, lambda body: body)
         )
@@ -70,7 +88,8 @@ class World:
         self.slices: Collection[resources.AnnouncementSlice, resources.AnnouncementSlice] = (
             Collection(SLICES, lambda body: body)
         )
-        self._validated: tuple[Any, Validated] | None = None
+        self._validated: tuple[Objects, Validated] | None = None
+        self._absent: set[str] = set()  # plurals of kinds that the cluster does not have
 
     def collections(self) -> tuple[Collection[Any, Any], ...]:
         """All of them."""
@@ -81,6 +100,10 @@ class World:
             self.namespaces,
             self.pools,
             self.l2_advertisements,
+            self.bgp_advertisements,
+            self.peers,
+            self.bfd_profiles,
+            self.communities,
             self.reports,
             self.slices,
             self.l2_statuses,
@@ -90,22 +113,52 @@ class World:
         """Lists everything; whether anything differed from what was known."""
         changed = False
         for collection in self.collections():
-            kind = collection.kind
-            path = kind.path(namespace if kind.namespaced else "")
-            bodies, version = await client.list(kind.struct, path)
+            bodies, version = await self._list(collection, client, namespace)
             if collection.take_all(bodies, version):
-                log.debug("the list of %s brought news", kind.plural)
+                log.debug("the list of %s brought news", collection.kind.plural)
                 changed = True
         return changed
 
+    async def _list(
+        self, collection: Collection[Any, Any], client: Client, namespace: str
+    ) -> tuple[list[Any], str]:
+        """Bodies and version; what is ours to configure is decoded one by one, as it may not be
+        readable."""
+        kind = collection.kind
+        path = kind.path(namespace if kind.namespaced else "")
+        if not kind.namespaced:
+            return await client.list(kind.struct, path)
+        try:
+            found, version = await client.list(msgspec.Raw, path)
+        except ApiError as error:
+            if not error.gone or kind not in OPTIONAL:
+                raise
+            if kind.plural not in self._absent:
+                log.warning("the cluster has no %s.%s: apply the CRDs", kind.plural, kind.group)
+            self._absent.add(kind.plural)
+            return [], ""
+        self._absent.discard(kind.plural)
+        return [collection.decode(item) for item in found], version
+
     def validated(self) -> Validated:
         """The configuration, validated anew only when something that it is made of changed."""
-        pools = list(self.pools.nouns.values())
-        advertisements = list(self.l2_advertisements.nouns.values())
-        namespaces = dict(self.namespaces.nouns)
-        source = (pools, advertisements, namespaces)
-        if self._validated is None or self._validated[0] != source:
-            self._validated = source, validate(pools, advertisements, namespaces)
+        objects = Objects(
+            pools=tuple(_without_status(body) for body in _readable(self.pools)),
+            l2_advertisements=_readable(self.l2_advertisements),
+            bgp_advertisements=_readable(self.bgp_advertisements),
+            peers=_readable(self.peers),
+            bfd_profiles=_readable(self.bfd_profiles),
+            communities=_readable(self.communities),
+            namespaces=dict(self.namespaces.nouns),
+            nodes={name: labelled for name, (_, labelled) in self.nodes.nouns.items()},
+            unreadable=tuple(
+                problem
+                for collection in self.collections()
+                for problem in collection.unreadable.values()
+            ),
+        )
+        if self._validated is None or self._validated[0] != objects:
+            self._validated = objects, validate(objects)
         return self._validated[1]
 
     def cluster(self, config: Config) -> Cluster:
@@ -118,25 +171,72 @@ class World:
             config=config,
             services={key: told.service for key, told in self.services.nouns.items()},
             endpoints=endpoints,
-            nodes=dict(self.nodes.nouns),
+            nodes={name: node for name, (node, _) in self.nodes.nouns.items()},
             speakers=frozenset(report.metadata.name for report in self.reports.nouns.values()),
             ignore_exclude_label=self._ignore_exclude_label,
+            on_orphan=self._on_orphan,
+            shy=kube.shy_addresses(self.reports.nouns.values()),
         )
 
     def reference(self, problem: Problem) -> resources.ObjectReference | None:
         """The object that a problem is about."""
-        for collection in (self.pools, self.l2_advertisements):
-            for body in collection.nouns.values():
-                if body.metadata.uid == problem.uid:
-                    return kube.reference("metallb.io/v1beta1", problem.kind, body)
+        for collection in self.collections():
+            kind = collection.kind
+            if kind.struct.__name__ != problem.kind:
+                continue
+            version = f"{kind.group}/{kind.version}" if kind.group else kind.version
+            for key in [*collection.nouns, *collection.unreadable]:
+                namespace, _, name = key.rpartition("/")
+                if name == problem.name and problem.uid in _uids(collection, key):
+                    return resources.ObjectReference(
+                        version, problem.kind, namespace, name, problem.uid
+                    )
         return None
+
+
+def _uids(collection: Collection[Any, Any], key: str) -> set[str]:
+    """The uid of an object, as far as its noun has one."""
+    found = set()
+    if key in collection.unreadable:
+        found.add(collection.unreadable[key].uid)
+    noun = collection.nouns.get(key)
+    for item in noun if isinstance(noun, tuple) else (noun,):
+        match item:
+            case Labelled():
+                found.add(item.uid)
+            case Told():
+                found.add(item.reference.uid)
+            case resources.Object():
+                found.add(item.metadata.uid)
+    return found
 
 
 def _told(body: resources.Service, lb_class: str) -> Told:
     return Told(kube.service(body, lb_class), kube.reference("v1", "Service", body))
 
 
-def _configuration(body: Any) -> Any:
+def _configuration(body: C) -> C:
     """A configuration object without what changes by itself, so that equal means equal."""
-    meta = msgspec.structs.replace(body.metadata, resource_version="", annotations=None)
+    meta = msgspec.structs.replace(
+        body.metadata, resource_version="", annotations=_ours(body.metadata) or None
+    )
     return msgspec.structs.replace(body, metadata=meta)
+
+
+def _without_status(body: resources.IPAddressPool) -> resources.IPAddressPool:
+    return msgspec.structs.replace(body, status=None)  # for people: it is we who write it
+
+
+def _labelled(body: resources.Object) -> Labelled:
+    meta = body.metadata
+    return Labelled(meta.name, meta.labels or {}, _ours(meta), meta.uid)
+
+
+def _ours(meta: resources.Metadata) -> dict[str, str]:
+    """The annotations that are configuration of ours."""
+    annotations = meta.annotations or {}
+    return {name: text for name, text in annotations.items() if name.startswith(PREFIX)}
+
+
+def _readable(collection: Collection[Any, C]) -> tuple[C, ...]:
+    return tuple(body for key, body in collection.nouns.items() if key not in collection.unreadable)

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Container, Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from bellmetal import kube, resources
@@ -42,6 +42,18 @@ class ServicePatch:
         before = self.service.shown.addresses
         given = self.allocation.addresses if self.allocation else ()
         return tuple(address for address in given if address not in before)
+
+    @property
+    def shows(self) -> bool:
+        """Whether it writes addresses, or takes them away."""
+        return "loadBalancer" in self.body.get("status", {})
+
+    def without_addresses(self) -> ServicePatch | None:
+        """The rest of it; None if nothing is left."""
+        conditions = self.body.get("status", {}).get("conditions")
+        if not conditions:
+            return None
+        return replace(self, body={"status": {"conditions": conditions}}, allocation=None)
 
     @property
     def refuses(self) -> bool:
@@ -83,26 +95,31 @@ def _show_addresses(service: Service, allocation: Allocation | None, body: dict[
     body["status"] = {"loadBalancer": {"ingress": ingress}}
 
 
-def announcement_patches(
+def condition_patches(
     services: Mapping[str, Service],
-    withheld: Mapping[str, Withheld],
-    lasting: Mapping[str, Withheld],
+    type_: str,
+    wanted: Mapping[str, Condition],
+    undecided: Container[str] = (),
 ) -> list[ServicePatch]:
-    """The PATCHes that tell of addresses that are ``withheld``, once that is ``lasting``."""
+    """The PATCHes that make Services show the ``wanted`` conditions of a type, and no others.
+
+    What an ``undecided`` Service shows stays.
+    """
     patches = []
     for key, service in services.items():
-        known = any(item.type == kube.ANNOUNCED for item in service.shown.conditions)
-        if not service.ours or (key not in lasting and (key in withheld or not known)):
+        if not service.ours or (key not in wanted and key in undecided):
             continue
         body: dict[str, Any] = {}
-        wanted = None
-        if (item := lasting.get(key)) is not None:
-            message = f"{item.address} is not announced: {item.message}"
-            wanted = Condition(kube.ANNOUNCED, "False", item.reason.value, message)
-        _show_condition(service, kube.ANNOUNCED, wanted, body)
+        _show_condition(service, type_, wanted.get(key), body)
         if body:
             patches.append(ServicePatch(service, body, None, None))
     return patches
+
+
+def not_announced(withheld: Withheld) -> Condition:
+    """That an address of a Service is not announced."""
+    message = f"{withheld.address} is not announced: {withheld.message}"
+    return Condition(kube.ANNOUNCED, "False", withheld.reason.value, message)
 
 
 def _allocated(allocation: Allocation | None, refused: Refused | None) -> Condition | None:
@@ -145,6 +162,7 @@ class Writer:
         self._client, self._known = client, slices
         self._slots = asyncio.Semaphore(IN_FLIGHT)
         self._slices = f"/apis/bellmetal.io/v1alpha1/namespaces/{namespace}/announcementslices"
+        self._pools = f"/apis/metallb.io/v1beta1/namespaces/{namespace}/ipaddresspools"
         self._statuses = f"/apis/metallb.io/v1beta1/namespaces/{namespace}/servicel2statuses"
 
     async def patch_services(
@@ -170,6 +188,31 @@ class Writer:
 
         await self._all(one(patch) for patch in patches)
         return done, failed
+
+    async def patch_pools(
+        self, statuses: Mapping[str, resources.IPAddressPoolStatus]
+    ) -> tuple[list[resources.IPAddressPool], list[ApiError]]:
+        """Writes the status of pools, by name."""
+        done: list[resources.IPAddressPool] = []
+        failed: list[ApiError] = []
+
+        async def one(name: str, status: resources.IPAddressPoolStatus) -> None:
+            path = f"{self._pools}/{name}/status"
+            try:
+                done.append(
+                    await self._client.patch(resources.IPAddressPool, path, {"status": status})
+                )
+            except ApiError as error:
+                if not error.gone:
+                    failed.append(error)
+
+        await self._all(one(name, status) for name, status in statuses.items())
+        return done, failed
+
+    async def managed_fields(self, service: Service) -> list[resources.ManagedFields]:
+        """Who wrote what of a Service."""
+        path = f"/api/v1/namespaces/{service.namespace}/services/{service.name}"
+        return (await self._client.get(resources.Managed, path)).metadata.managed_fields
 
     @property
     def slices(self) -> dict[str, resources.AnnouncementSlice]:

@@ -124,6 +124,10 @@ class Scene:
         body: Json = {"metadata": {"annotations": self.texts(annotations or {})}}
         self.rest.patch(_path(name), body | {"spec": self.texts(spec)})
 
+    def replace_ports(self, name: str, ports: list[Json]) -> None:
+        """All its ports at once: a strategic merge would add to them."""
+        self.rest.request("PATCH", _path(name), {"spec": {"ports": ports}}, MERGE)
+
     def write_status(self, name: str, **status: Any) -> None:
         """What somebody else writes into a Service's status."""
         self.rest.patch(f"{_path(name)}/status", {"status": self.texts(status)})
@@ -165,6 +169,21 @@ class Scene:
         wanted = [self.text(address)] if address else []
         until(lambda: self.shown(name) == wanted, f"{name} shows {wanted}", timeout)
 
+    def wait_shows(self, name: str, *addresses: str, timeout: float = 20) -> None:
+        """Until it shows these addresses, in this order."""
+        wanted = [self.text(address) for address in addresses]
+        until(lambda: self.shown(name) == wanted, f"{name} shows {wanted}", timeout)
+
+    def wait_condition(self, name: str, type_: str, reason: str, sentence: str) -> Json:
+        """The condition of that type, once it says this."""
+        wanted = (reason, self.text(sentence))
+
+        def found() -> Json | None:
+            item = self.conditions(name).get(type_)
+            return item if item and (item["reason"], item["message"]) == wanted else None
+
+        return until(found, f"{name} has the condition {wanted}") or {}
+
     def wait_all_shown(self, count: int, timeout: float = 30) -> dict[str, list[str]]:
         """Until so many Services of `shop` show an address."""
 
@@ -176,15 +195,30 @@ class Scene:
 
     # --- pools, advertisements, endpoints ---------------------------------------------------------
 
-    def pool(self, name: str, *addresses: str, **spec: Any) -> None:
+    def pool(
+        self,
+        name: str,
+        *addresses: str,
+        annotations: Mapping[str, str | None] | None = None,
+        **spec: Any,
+    ) -> None:
         """Creates an IPAddressPool, or changes the one of that name."""
-        self._configure("ipaddresspools", "IPAddressPool", name, {"addresses": addresses, **spec})
+        spec = {"addresses": addresses, **spec}
+        self._configure("ipaddresspools", "IPAddressPool", name, spec, annotations)
 
     def advertise(self, name: str = "everywhere", **spec: Any) -> None:
         self._configure("l2advertisements", "L2Advertisement", name, spec)
 
-    def _configure(self, plural: str, kind: str, name: str, spec: Mapping[str, Any]) -> None:
-        body = {"apiVersion": "metallb.io/v1beta1", "kind": kind, "metadata": {"name": name}}
+    def _configure(
+        self,
+        plural: str,
+        kind: str,
+        name: str,
+        spec: Mapping[str, Any],
+        annotations: Mapping[str, str | None] | None = None,
+    ) -> None:
+        metadata = {"name": name, "annotations": self.texts(annotations or {})}
+        body = {"apiVersion": "metallb.io/v1beta1", "kind": kind, "metadata": metadata}
         body |= {"spec": self.texts(spec)}
         try:
             self.rest.post(f"{CONFIGURATION}/{plural}", body)
@@ -192,7 +226,8 @@ class Scene:
             if error.status != 409:
                 raise
             path = f"{CONFIGURATION}/{plural}/{name}"
-            self.rest.request("PATCH", path, {"spec": body["spec"]}, MERGE)
+            changes = {"metadata": {"annotations": metadata["annotations"]}, "spec": body["spec"]}
+            self.rest.request("PATCH", path, changes, MERGE)
 
     def drop_pool(self, name: str) -> None:
         self.rest.request("DELETE", f"{CONFIGURATION}/ipaddresspools/{name}")

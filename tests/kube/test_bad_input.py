@@ -92,11 +92,11 @@ def test_a_pool_that_becomes_invalid_keeps_its_holders(scene: Scene) -> None:
     scene.endpoints("held", "n1")
     until(lambda: announced(scene) == {"held"}, "it is announced")
     before = scene.get("held")
-    scene.pool("lan", "LAN.200-LAN.209", "fd00:bad::/120")
-    sentence = 'spec.addresses[1]: "fd00:bad::/120" is IPv6, which this release does not announce'
+    scene.pool("lan", "LAN.200-LAN.209", "LAN.209/32")
+    sentence = 'spec.addresses[1]: "LAN.209/32" overlaps with "LAN.200-LAN.209" of the same pool'
     wait_invalid(scene, "IPAddressPool", "lan", sentence)
     scene.service("new")
-    wait_refused(scene, "new", "no available IPs: every IPAddressPool is invalid (lan)")
+    wait_refused(scene, "new", "no available IPs (ipv4): lan: invalid")
     assert scene.get("held") == before
     assert announced(scene) == {"held"}
     assert "AddressOrphaned" not in [e["reason"] for e in scene.events("Service", "held")]
@@ -110,7 +110,7 @@ def test_an_invalid_pools_addresses_are_free_when_their_services_go(scene: Scene
     scene.pool("lan", "LAN.200/32")
     scene.service("held")
     scene.wait_shown("held", "LAN.200")
-    scene.pool("lan", "LAN.200/32", "fd00:bad::/120")
+    scene.pool("lan", "LAN.200/32", "LAN.200/32")
     scene.service("waits", {IPS: "LAN.200"})
     until(lambda: CONDITION in scene.conditions("waits"), "it waits")
     scene.delete("held")
@@ -119,28 +119,19 @@ def test_an_invalid_pools_addresses_are_free_when_their_services_go(scene: Scene
     scene.wait_shown("waits", "LAN.200")
 
 
-def test_a_pool_of_ipv6_alone_is_said_not_to_be_announced(scene: Scene) -> None:
-    scene.pool("six", "fd00:bad::/120")
-    sentence = 'spec.addresses[0]: "fd00:bad::/120" is IPv6, which this release does not announce'
-    wait_invalid(scene, "IPAddressPool", "six", sentence)
-    scene.pool("lan", "LAN.200-LAN.209")
-    scene.service("web")
-    scene.wait_shown("web", "LAN.200")
-
-
 def test_all_problems_are_told_at_once(scene: Scene) -> None:
     began = scene.mark()
     scene.pool("good", "LAN.200-LAN.209")
-    scene.pool("twice", "LAN.220-LAN.229", "LAN.229-LAN.239", "fd00:bad::/120")
+    scene.pool("twice", "LAN.220-LAN.229", "LAN.229-LAN.239", "LAN.239/32")
     scene.advertise("lost", ipAddressPools=["nowhere", "god"])
     itself = 'spec.addresses[1]: "LAN.229-LAN.239" overlaps with "LAN.220-LAN.229" of the same pool'
-    six = 'spec.addresses[2]: "fd00:bad::/120" is IPv6, which this release does not announce'
+    again = 'spec.addresses[2]: "LAN.239/32" overlaps with "LAN.229-LAN.239" of the same pool'
     known = 'there are "good", "twice"'
     nowhere = f'spec.ipAddressPools[0]: there is no IPAddressPool "nowhere"; {known}'
     near = 'spec.ipAddressPools[1]: there is no IPAddressPool "god"; did you mean "good"?'
     for kind, name, sentence in (
         ("IPAddressPool", "twice", itself),
-        ("IPAddressPool", "twice", six),
+        ("IPAddressPool", "twice", again),
         ("L2Advertisement", "lost", nowhere),
         ("L2Advertisement", "lost", near),
     ):

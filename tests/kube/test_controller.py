@@ -198,7 +198,8 @@ def test_a_pool_without_autoassign_is_used_only_when_asked_for(scene: Scene) -> 
         "Service",
         "two",
         "AllocationFailed",
-        'Failed to allocate IP for "shop/two": no available IPs',
+        'Failed to allocate IP for "shop/two": no available IPs (ipv4): '
+        "a-quiet: autoAssign is false; b-open: all in use",
     )
     scene.change("two", {"metallb.io/loadBalancerIPs": "LAN.205"})
     scene.wait_shown("two", "LAN.205")

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from bellmetal.addresses import Range
-from bellmetal.config import Problem
+from bellmetal.config import Labelled, Problem
 from bellmetal.resources import (
     IPAddressPool,
     IPAddressPoolSpec,
@@ -20,14 +20,14 @@ from bellmetal.resources import (
     PreferredNodeSelector,
     ServiceAllocation,
 )
-from bellmetal.validation import Validated, validate
+from bellmetal.validation import Objects, Validated, validate
 from builders import advertisement_object, metadata, pool_object
 
 NAMES = ["a", "b", "c", "d"]
 GOOD_ENTRY = st.builds(
     lambda third, length: f"192.0.{third}.0/{length}", st.integers(0, 3), st.integers(23, 26)
 )
-BAD_ENTRY = st.sampled_from(["", "web", "192.0.2.1", "192.0.2.9-192.0.2.1", "2001:db8::/64"])
+BAD_ENTRY = st.sampled_from(["", "web", "192.0.2.1", "192.0.2.9-192.0.2.1", "fe80::%1/64"])
 BAD_SELECTOR = st.sampled_from(
     [
         LabelSelector(match_expressions=[MatchExpression("a", operator, values)])
@@ -72,7 +72,13 @@ ADVERTISEMENTS = st.lists(ADVERTISEMENT, max_size=3, unique_by=lambda item: item
 
 
 def check(pools: list[IPAddressPool], advertisements: list[L2Advertisement]) -> Validated:
-    return validate(pools, advertisements, {"shop": {"a": "x"}})
+    return validate(
+        Objects(
+            pools=tuple(pools),
+            l2_advertisements=tuple(advertisements),
+            namespaces={"shop": Labelled("shop", {"a": "x"})},
+        )
+    )
 
 
 def places(problems: tuple[Problem, ...]) -> set[tuple[str, str, str]]:
@@ -167,4 +173,4 @@ def test_arbitrary_expressions_are_selectors_or_problems(
 ) -> None:
     expression = LabelSelector(match_expressions=[MatchExpression(key, operator, values)])
     validated = check([], [advertisement_object(node_selectors=[expression])])
-    assert len(validated.config.l2_advertisements) + len(validated.problems) == 1
+    assert bool(validated.config.l2_advertisements) != bool(validated.problems)

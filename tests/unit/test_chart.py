@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import json
 import os
 import re
@@ -82,8 +83,14 @@ OBJECTS = {
     ("ConfigMap", "metallb-excludel2"),
     ("CustomResourceDefinition", "addressledgers.bellmetal.io"),
     ("CustomResourceDefinition", "announcementslices.bellmetal.io"),
+    ("CustomResourceDefinition", "bfdprofiles.metallb.io"),
+    ("CustomResourceDefinition", "bgpadvertisements.metallb.io"),
+    ("CustomResourceDefinition", "bgppeers.metallb.io"),
+    ("CustomResourceDefinition", "communities.metallb.io"),
+    ("CustomResourceDefinition", "configurationstates.metallb.io"),
     ("CustomResourceDefinition", "ipaddresspools.metallb.io"),
     ("CustomResourceDefinition", "l2advertisements.metallb.io"),
+    ("CustomResourceDefinition", "servicebgpstatuses.metallb.io"),
     ("CustomResourceDefinition", "servicel2statuses.metallb.io"),
     ("CustomResourceDefinition", "speakerreports.bellmetal.io"),
     ("ClusterRole", "bellmetal-controller"),
@@ -360,7 +367,15 @@ RIGHTS = [
         [
             ("metallb.io", "ipaddresspools", "", "get list watch"),
             ("metallb.io", "l2advertisements", "", "get list watch"),
+            ("metallb.io", "bgpadvertisements", "", "get list watch"),
+            ("metallb.io", "bgppeers", "", "get list watch"),
+            ("metallb.io", "bfdprofiles", "", "get list watch"),
+            ("metallb.io", "communities", "", "get list watch"),
+            ("metallb.io", "ipaddresspools/status", "", "patch"),
             ("metallb.io", "servicel2statuses", "", "get list watch delete"),
+            ("metallb.io", "servicebgpstatuses", "", "get list watch delete"),
+            ("metallb.io", "configurationstates", "", "get list watch create patch"),
+            ("metallb.io", "configurationstates/status", "", "get patch"),
             ("bellmetal.io", "addressledgers", "", "get list watch create update patch delete"),
             ("bellmetal.io", "announcementslices", "", "get list watch create update patch delete"),
             ("bellmetal.io", "speakerreports", "", "get list watch delete"),
@@ -379,6 +394,10 @@ RIGHTS = [
             ("bellmetal.io", "speakerreports", "", "get create update patch"),
             ("metallb.io", "servicel2statuses", "", "get list watch create update patch delete"),
             ("metallb.io", "servicel2statuses/status", "", "update patch"),
+            ("metallb.io", "servicebgpstatuses", "", "get list watch create update patch delete"),
+            ("metallb.io", "servicebgpstatuses/status", "", "update patch"),
+            ("metallb.io", "configurationstates", "", "get list watch create patch"),
+            ("metallb.io", "configurationstates/status", "", "get patch"),
         ],
     ),
 ]
@@ -476,8 +495,9 @@ TOP = (".apiVersion", ".kind", ".metadata")
 
 @pytest.mark.parametrize("path", CRDS, ids=lambda path: path.stem)
 def test_every_field_is_described_and_bounded(path: Path) -> None:
-    (version,) = yaml.safe_load(path.read_text())["spec"]["versions"]
-    for name, schema in parts(version["schema"]["openAPIV3Schema"]):
+    versions = yaml.safe_load(path.read_text())["spec"]["versions"]
+    schemas = [parts(version["schema"]["openAPIV3Schema"]) for version in versions]
+    for name, schema in itertools.chain(*schemas):
         if name in TOP:
             continue
         plain = name.endswith(("[]", "{}")) and schema["type"] == "string"

@@ -80,8 +80,8 @@ class Told:
         return self.news()
 
     def orphans(self, *orphaned: str) -> list[str]:
-        why = ((parse_address("192.0.2.1"), '["192.0.2.1"] is not allowed in config'),)
-        granted = {key: allocation(key, "192.0.2.1", orphaned=why) for key in orphaned}
+        lost = ((parse_address("192.0.2.1"), ""),)
+        granted = {key: allocation(key, "192.0.2.1", orphaned=lost) for key in orphaned}
         self.notices.allocated(Allocations(granted))
         return self.news()
 
@@ -219,8 +219,8 @@ def test_a_service_that_is_gone_is_told_nothing() -> None:
 
 
 ORPHANED = (
-    'Service/web Warning AddressOrphaned: ["192.0.2.1"] is kept,'
-    ' although ["192.0.2.1"] is not allowed in config'
+    'Service/web Warning AddressOrphaned: no IPAddressPool allows ["192.0.2.1"] any more;'
+    " the Service keeps it"
 )
 
 

@@ -10,6 +10,11 @@ from bellmetal import resources
 EVERY_KIND = [
     resources.AddressLedger,
     resources.AnnouncementSlice,
+    resources.BFDProfile,
+    resources.BGPAdvertisement,
+    resources.BGPPeer,
+    resources.Community,
+    resources.ConfigurationState,
     resources.EndpointSlice,
     resources.IPAddressPool,
     resources.L2Advertisement,
@@ -17,6 +22,7 @@ EVERY_KIND = [
     resources.Namespace,
     resources.Node,
     resources.Service,
+    resources.ServiceBGPStatus,
     resources.ServiceL2Status,
     resources.SpeakerReport,
 ]
@@ -127,3 +133,63 @@ def test_a_secret_does_not_print_its_data() -> None:
         string_data={"secretkey": "hidden"},
     )
     assert repr(body) == "Secret(metallb-system/members)"
+
+
+def test_names_of_metallbs_kinds_for_bgp() -> None:
+    peer = msgspec.json.decode(
+        '{"spec": {"myASN": 1, "peerASN": 2, "localASN": 3, "dynamicASN": "internal",'
+        ' "peerAddress": "a", "interface": "i", "sourceAddress": "s", "peerPort": 179,'
+        ' "holdTime": "9s", "keepaliveTime": "3s", "connectTime": "1s", "routerID": "r",'
+        ' "nodeSelectors": [{}], "password": "p", "passwordSecret": {"name": "n"},'
+        ' "bfdProfile": "b", "enableGracefulRestart": true, "ebgpMultiHop": true, "vrf": "v",'
+        ' "disableMP": true, "dualStackAddressFamily": true}}',
+        type=resources.BGPPeer,
+    )
+    assert peer.spec == resources.BGPPeerSpec(
+        my_asn=1,
+        peer_asn=2,
+        local_asn=3,
+        dynamic_asn="internal",
+        peer_address="a",
+        interface="i",
+        source_address="s",
+        peer_port=179,
+        hold_time="9s",
+        keepalive_time="3s",
+        connect_time="1s",
+        router_id="r",
+        node_selectors=[resources.LabelSelector()],
+        password="p",
+        password_secret=resources.SecretReference("n"),
+        bfd_profile="b",
+        enable_graceful_restart=True,
+        ebgp_multi_hop=True,
+        vrf="v",
+        disable_mp=True,
+        dual_stack_address_family=True,
+    )
+    advertisement = msgspec.json.decode(
+        '{"spec": {"aggregationLength": 24, "aggregationLengthV6": 64, "localPref": 5,'
+        ' "communities": ["c"], "ipAddressPools": ["p"], "ipAddressPoolSelectors": [{}],'
+        ' "nodeSelectors": [{}], "peers": ["x"], "serviceSelectors": [{}]}}',
+        type=resources.BGPAdvertisement,
+    )
+    selectors = [resources.LabelSelector()]
+    assert advertisement.spec == resources.BGPAdvertisementSpec(
+        24, 64, 5, ["c"], ["p"], selectors, selectors, ["x"], selectors
+    )
+    profile = msgspec.json.decode(
+        '{"spec": {"receiveInterval": 1, "transmitInterval": 2, "detectMultiplier": 3,'
+        ' "echoInterval": 4, "echoMode": true, "passiveMode": true, "minimumTtl": 5}}',
+        type=resources.BFDProfile,
+    )
+    assert profile.spec == resources.BFDProfileSpec(1, 2, 3, 4, True, True, 5)
+
+
+def test_a_pools_status_has_its_zeros() -> None:
+    assert msgspec.json.decode(msgspec.json.encode(resources.IPAddressPoolStatus(1))) == {
+        "assignedIPv4": 1,
+        "assignedIPv6": 0,
+        "availableIPv4": 0,
+        "availableIPv6": 0,
+    }

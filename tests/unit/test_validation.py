@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bellmetal.config import Config, L2Advertisement, Pool
+from bellmetal.config import Config, L2Advertisement, Labelled, Pool, Problem
 from bellmetal.resources import (
     IPAddressPool,
     LabelSelector,
@@ -16,7 +16,7 @@ from bellmetal.resources import (
     L2Advertisement as L2AdvertisementObject,
 )
 from bellmetal.selectors import Requirement, Selector
-from bellmetal.validation import Validated, validate
+from bellmetal.validation import Objects, Validated, validate
 from builders import (
     advertisement,
     advertisement_object,
@@ -28,13 +28,16 @@ from builders import (
     selector_object,
 )
 
-NAMESPACES = {"shop": {"team": "a"}, "bank": {"team": "b"}}
+NAMESPACES = {
+    "shop": Labelled("shop", {"team": "a"}),
+    "bank": Labelled("bank", {"team": "b"}),
+}
 
 
 def check(*objects: IPAddressPool | L2AdvertisementObject) -> Validated:
     pools = [item for item in objects if isinstance(item, IPAddressPool)]
     advertisements = [item for item in objects if isinstance(item, L2AdvertisementObject)]
-    return validate(pools, advertisements, NAMESPACES)
+    return validate(Objects(tuple(pools), tuple(advertisements), namespaces=NAMESPACES))
 
 
 def sentences(*objects: IPAddressPool | L2AdvertisementObject) -> list[str]:
@@ -100,9 +103,38 @@ def test_sound_objects_become_nouns_sorted_by_name() -> None:
             id="every bad entry is told",
         ),
         pytest.param(
-            ["2001:db8::/64"],
-            ['spec.addresses[0]: "2001:db8::/64" is IPv6, which this release does not announce'],
-            id="IPv6",
+            ["fe80::%eth0/64", "10.0.0.0/255.0.0.0", " 192.0.2.0/24", "192.0.2.1"],
+            [
+                'spec.addresses[0]: "fe80::%eth0/64" has a zone, which means nothing to other'
+                " machines",
+                'spec.addresses[1]: "10.0.0.0/255.0.0.0" is neither a CIDR nor a range',
+                'spec.addresses[2]: " 192.0.2.0/24" is neither a CIDR nor a range',
+                'spec.addresses[3]: "192.0.2.1" is neither a CIDR nor a range',
+            ],
+            id="what MetalLB does not take, or should not",
+        ),
+        pytest.param(
+            ["10.0.0.1-fc00::1"],
+            ['spec.addresses[0]: "10.0.0.1-fc00::1" mixes IPv4 and IPv6'],
+            id="two families in a range",
+        ),
+        pytest.param(
+            ["2001:db8::/64", "2001:db8::10-2001:db8::20"],
+            [
+                'spec.addresses[1]: "2001:db8::10-2001:db8::20" overlaps with'
+                ' "2001:db8::-2001:db8::ffff:ffff:ffff:ffff" of the same pool'
+            ],
+            id="two entries of IPv6 overlap",
+        ),
+        pytest.param(
+            ["192.0.2.0/28", "192.0.2.16/28", "192.0.2.8-192.0.2.40", "192.0.2.40/32"],
+            [
+                'spec.addresses[2]: "192.0.2.8-192.0.2.40" overlaps with'
+                ' "192.0.2.16-192.0.2.31" of the same pool',
+                'spec.addresses[3]: "192.0.2.40/32" overlaps with'
+                ' "192.0.2.8-192.0.2.40" of the same pool',
+            ],
+            id="each entry that overlaps is told once",
         ),
         pytest.param(
             ["192.0.2.0/24", "192.0.2.8/30"],
@@ -235,7 +267,122 @@ def test_problems_in_the_selectors_of_a_pool() -> None:
     ]
 
 
+def test_a_pool_may_be_of_both_families() -> None:
+    found = only_pool(addresses=["192.0.2.0/24", "2001:db8::/64", "2001:db8:1::5-2001:db8:1::9"])
+    assert found == pool("main", "192.0.2.0/24", "2001:db8::/64", "2001:db8:1::5-2001:db8:1::9")
+
+
+def test_a_namespace_is_named_once() -> None:
+    allocation = ServiceAllocation(namespaces=["shop", "bank", "shop"])
+    assert sentences(pool_object(service_allocation=allocation)) == [
+        "IPAddressPool/main spec.serviceAllocation.namespaces[2]: duplicate definition of"
+        ' namespaces "shop"'
+    ]
+
+
+def test_an_overlap_with_several_pools_names_one_of_them() -> None:
+    objects = [pool_object("a", "192.0.2.0/25"), pool_object("b", "192.0.2.64/26")]
+    objects += [pool_object("c", "192.0.2.0/24"), pool_object("d", "192.0.2.200/32")]
+    assert sentences(*objects) == [
+        'IPAddressPool/b spec.addresses[0]: "192.0.2.64-192.0.2.127" overlaps with'
+        " IPAddressPool/a, which is older",
+        'IPAddressPool/c spec.addresses[0]: "192.0.2.0-192.0.2.255" overlaps with'
+        " IPAddressPool/a, which is older",
+        'IPAddressPool/d spec.addresses[0]: "192.0.2.200-192.0.2.200" overlaps with'
+        " IPAddressPool/c, which is older",
+    ]
+
+
+def test_an_object_that_cannot_be_read_is_told_and_its_pool_is_broken() -> None:
+    problem = Problem("IPAddressPool", "main", "spec.addresses", "cannot be read", "uid")
+    named = advertisement_object(ip_address_pools=["main"])
+    validated = validate(Objects(l2_advertisements=(named,), unreadable=(problem,)))
+    assert validated.problems == (problem,)
+    assert validated.config.pools == (Pool("main", (), broken=True),)
+    assert len(validated.config.l2_advertisements) == 1
+
+
+# --- selectors -----------------------------------------------------------------------------------
+
+
+def twice(*expressions: MatchExpression) -> LabelSelector:
+    return LabelSelector(match_expressions=list(expressions))
+
+
+@pytest.mark.parametrize(
+    ("selectors", "problems"),
+    [
+        pytest.param(
+            [expression("In", "b", "a"), expression("In", "a", "b")],
+            ['[1]: duplicate definition of nodeSelectors "zone in (a,b)"'],
+            id="two that say the same",
+        ),
+        pytest.param(
+            [expression("In", "a"), selector_object(zone="a")], [], id="two that mean the same"
+        ),
+        pytest.param(
+            [expression("In", "a", "a")],
+            [
+                "[0].matchExpressions[0].values[1]: duplicate definition of match expression value"
+                ' in label selector "a"'
+            ],
+            id="a value twice",
+        ),
+        pytest.param(
+            [twice(MatchExpression("zone", "Exists"), MatchExpression("zone", "Exists"))],
+            ['[0].matchExpressions[1]: duplicate definition of match expressions "zone"'],
+            id="an expression twice",
+        ),
+        pytest.param(
+            [selector_object(**{"a b": "c", "ok": "-"})],
+            [
+                '[0].matchLabels[a b]: "a b" cannot be the key of a label',
+                '[0].matchLabels[ok]: "-" cannot be the value of a label',
+            ],
+            id="labels that cannot be",
+        ),
+        pytest.param(
+            [twice(MatchExpression("EXAMPLE.com/x", "NotIn", ["a", "b/c"]))],
+            [
+                '[0].matchExpressions[0].key: "EXAMPLE.com/x" cannot be the key of a label',
+                '[0].matchExpressions[0].values[1]: "b/c" cannot be the value of a label',
+            ],
+            id="expressions about labels that cannot be",
+        ),
+        pytest.param(
+            [selector_object(**{"kubernetes.io/hostname": "n1", "empty": ""})], [], id="usual ones"
+        ),
+    ],
+)
+def test_problems_of_selectors(selectors: list[LabelSelector], problems: list[str]) -> None:
+    assert sentences(advertisement_object(node_selectors=selectors)) == [
+        f"L2Advertisement/all spec.nodeSelectors{sentence}" for sentence in problems
+    ]
+
+
+def test_preferences_may_say_the_same_twice() -> None:
+    preferred = PreferredNodeSelector(10, expression("In", "a", "a"))
+    advertised = only_advertisement(preferred_node_selectors=[preferred, preferred])
+    assert len(advertised.preferred) == 2
+
+
 # --- advertisements ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["ip_address_pool_selectors", "service_selectors"])
+def test_an_advertisements_selectors_are_different(name: str) -> None:
+    same = [selector_object(tier="web"), selector_object(tier="web")]
+    [problem] = check(advertisement_object(**{name: same})).problems
+    field = {"service_selectors": "serviceSelectors"}.get(name, "ipAddressPoolSelectors")
+    assert problem.path == f"spec.{field}[1]"
+    assert problem.message == f'duplicate definition of {field} "tier=web"'
+
+
+def test_an_advertisement_names_a_pool_once() -> None:
+    advertised = advertisement_object(ip_address_pools=["main", "main"])
+    assert sentences(pool_object(), advertised) == [
+        'L2Advertisement/all spec.ipAddressPools[1]: duplicate definition of ipAddressPools "main"'
+    ]
 
 
 def test_an_advertisement_becomes_a_noun() -> None:

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from bellmetal import resources
+from bellmetal.api import ApiError
 from bellmetal.cluster import Endpoints
 from bellmetal.config import Problem
 from bellmetal.follow import Collection, Kind
@@ -20,8 +21,10 @@ from builders import (
     node_object,
     pool_object,
     report_object,
+    selector_object,
     service_object,
 )
+from configuration import bgp_object, community_object, peer_object, profile_object
 from small_api import SmallApi
 
 NODES = Kind("", "v1", "nodes", resources.Node)
@@ -215,6 +218,154 @@ def test_the_object_of_a_problem_is_found_by_its_uid() -> None:
         "uid-metallb-system-main",
     )
     assert world.reference(Problem("IPAddressPool", "gone", "spec", "bad", "uid-gone")) is None
+
+
+def test_our_annotations_are_part_of_the_configuration() -> None:
+    world = World("", False)
+    world.pools.take(pool_object(meta={"annotations": {"bellmetal.io/drain": "false"}}))
+    assert not world.validated().config.pools[0].draining
+    world.pools.take(pool_object(meta={"annotations": {"bellmetal.io/drain": "true"}}))
+    assert world.validated().config.pools[0].draining
+
+
+def test_the_status_of_a_pool_is_no_configuration() -> None:
+    world = World("", False)
+    world.pools.take(pool_object())
+    first = world.validated()
+    counted = resources.IPAddressPoolStatus(assigned_ipv4=7)
+    world.pools.take(msgspec.structs.replace(pool_object(), status=counted))
+    assert world.validated() is first
+
+
+def test_a_configuration_of_all_kinds() -> None:
+    world = World("", False)
+    world.peers.take(peer_object(bfd_profile="fast", node_selectors=[selector_object(rack="a")]))
+    world.bfd_profiles.take(profile_object())
+    world.communities.take(community_object(blue="1:1"))
+    world.bgp_advertisements.take(bgp_object(communities=["blue"]))
+    world.nodes.take(node_object("n1", labels={"rack": "a"}))
+    meta = resources.Metadata(name="shop", annotations={"bellmetal.io/address-quota": "5"})
+    world.namespaces.take(resources.Namespace(metadata=meta))
+    config = world.validated().config
+    assert world.validated().problems == ()
+    assert [item.bfd_profile for item in config.peers] == ["fast"]
+    assert [str(item) for item in config.bgp_advertisements[0].communities] == ["1:1"]
+    assert (config.bfd_profiles[0].name, config.quotas) == ("fast", {"shop": 5})
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [
+        ("Namespace", resources.ObjectReference("v1", "Namespace", "", "shop", "uid-shop")),
+        ("Node", resources.ObjectReference("v1", "Node", "", "n1", "uid-n1")),
+        (
+            "BGPPeer",
+            resources.ObjectReference(
+                "metallb.io/v1beta2", "BGPPeer", "metallb-system", "tor", "uid-metallb-system-tor"
+            ),
+        ),
+    ],
+)
+def test_problems_lead_to_objects_of_all_kinds(
+    kind: str, expected: resources.ObjectReference
+) -> None:
+    world = World("", False)
+    bad = {"bellmetal.io/x": "y"}
+    shop = resources.Metadata(name="shop", uid="uid-shop", annotations=bad)
+    world.namespaces.take(resources.Namespace(metadata=shop))
+    world.nodes.take(node_object("n1", annotations=bad))
+    world.peers.take(peer_object(meta={"annotations": bad}))
+    [problem] = [item for item in world.validated().problems if item.kind == kind]
+    assert world.reference(problem) == expected
+
+
+# --- objects that cannot be read -----------------------------------------------------------------
+
+
+def odd_pool(version: int = 5) -> dict[str, Any]:
+    return {
+        "metadata": {
+            "name": "main",
+            "namespace": "metallb-system",
+            "uid": "uid-metallb-system-main",
+            "resourceVersion": str(version),
+        },
+        "spec": {"addresses": ["192.0.2.0/24", 7]},
+    }
+
+
+UNREADABLE = "IPAddressPool/main spec.addresses[1]: cannot be read: expected str, got int"
+
+
+def test_an_object_that_cannot_be_read_is_a_problem_and_no_crash() -> None:
+    world = World("", False)
+    world.pools.take(pool_object())
+    assert world.pools.apply("MODIFIED", odd_pool())
+    assert not world.pools.apply("MODIFIED", odd_pool())
+    [problem] = world.validated().problems
+    assert str(problem) == UNREADABLE
+    assert [pool.broken for pool in world.validated().config.pools] == [True]
+    reference = world.reference(problem)
+    assert reference is not None
+    assert (reference.kind, reference.name) == ("IPAddressPool", "main")
+
+
+def test_an_object_that_can_be_read_again_is_sound() -> None:
+    world = World("", False)
+    world.pools.take(pool_object())
+    world.pools.apply("MODIFIED", odd_pool())
+    assert world.pools.apply("MODIFIED", raw(pool_object(meta={"resource_version": "6"})))
+    assert world.validated().problems == ()
+    assert not world.pools.apply("MODIFIED", odd_pool(5))
+    assert [pool.broken for pool in world.validated().config.pools] == [False]
+
+
+def test_an_object_that_cannot_be_read_can_be_deleted() -> None:
+    world = World("", False)
+    world.pools.apply("ADDED", odd_pool())
+    assert world.pools.apply("DELETED", odd_pool(6))
+    assert world.validated().config.pools == ()
+
+
+async def test_a_list_with_an_object_that_cannot_be_read() -> None:
+    api = SmallApi()
+    path = "/apis/metallb.io/v1beta1/namespaces/metallb-system/ipaddresspools"
+    api.put(f"{path}/main", odd_pool())
+    api.put(f"{path}/other", pool_object("other", "198.51.100.0/24"))
+    world = World("", False)
+    assert await world.load(api, "metallb-system")
+    assert not await world.load(api, "metallb-system")
+    assert [str(problem) for problem in world.validated().problems] == [UNREADABLE]
+    broken = {pool.name: pool.broken for pool in world.validated().config.pools}
+    assert broken == {"main": True, "other": False}
+    del api.objects[f"{path}/main"]
+    assert await world.load(api, "metallb-system")
+    assert world.validated().problems == ()
+
+
+# --- lists ---------------------------------------------------------------------------------------
+
+
+async def test_a_cluster_without_the_crds_of_bgp_is_loaded(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    api = SmallApi()
+    path = "/apis/metallb.io/v1beta2/namespaces/metallb-system/bgppeers"
+    api.refuse[path] = ApiError(404, "NotFound", "the server could not find the requested resource")
+    world = World("", False)
+    await world.load(api, "metallb-system")
+    await world.load(api, "metallb-system")
+    assert [item.message for item in caplog.records if item.levelname == "WARNING"] == [
+        "the cluster has no bgppeers.metallb.io: apply the CRDs"
+    ]
+
+
+async def test_a_cluster_without_pools_crd_is_not_loaded() -> None:
+    api = SmallApi()
+    path = "/apis/metallb.io/v1beta1/namespaces/metallb-system/ipaddresspools"
+    api.refuse[path] = ApiError(404, "NotFound", "the server could not find the requested resource")
+    with pytest.raises(ApiError):
+        await World("", False).load(api, "metallb-system")
 
 
 async def test_everything_is_loaded_and_a_second_time_is_no_news() -> None:

@@ -18,7 +18,8 @@ from bellmetal.writer import (
     IN_FLIGHT,
     ServicePatch,
     Writer,
-    announcement_patches,
+    condition_patches,
+    not_announced,
     service_patches,
 )
 from builders import (
@@ -188,13 +189,15 @@ def test_who_lacks_one_address_and_has_another_has_no_condition() -> None:
 
 
 def test_who_keeps_an_orphan_is_told_by_a_condition() -> None:
-    orphan = ((addresses("192.0.2.1")[0], "pool main is not for it"),)
+    orphan = ((addresses("192.0.2.1")[0], "main"),)
     allocations = Allocations({"shop/web": allocation("shop/web", "192.0.2.1", orphaned=orphan)})
     noun = service(shown="192.0.2.1", shown_pool="main")
     [patch] = service_patches({"shop/web": noun}, allocations)
     [condition] = patch.body["status"]["conditions"]
     assert (condition["status"], condition["reason"]) == ("True", "AddressOrphaned")
-    assert condition["message"] == '["192.0.2.1"] is kept, although pool main is not for it'
+    assert condition["message"] == (
+        'IPAddressPool/main is not for this Service any more; it keeps ["192.0.2.1"]'
+    )
 
 
 WITHHELD = Withheld(
@@ -206,14 +209,14 @@ NOT_ANNOUNCED = Condition(
 
 
 @pytest.mark.parametrize(
-    ("shown", "withheld", "lasting", "patched"),
+    ("shown", "wanted", "undecided", "patched"),
     [
-        pytest.param((), {}, {}, None, id="nothing is wrong"),
-        pytest.param((), {"shop/web": WITHHELD}, {}, None, id="withheld for a moment"),
+        pytest.param((), False, False, None, id="nothing is wrong"),
+        pytest.param((), False, True, None, id="withheld for a moment"),
         pytest.param(
             (),
-            {"shop/web": WITHHELD},
-            {"shop/web": WITHHELD},
+            True,
+            True,
             {
                 "type": "bellmetal.io/Announced",
                 "status": "False",
@@ -223,29 +226,40 @@ NOT_ANNOUNCED = Condition(
             },
             id="withheld for long",
         ),
-        pytest.param(
-            (NOT_ANNOUNCED,), {"shop/web": WITHHELD}, {"shop/web": WITHHELD}, None, id="was told"
-        ),
-        pytest.param((NOT_ANNOUNCED,), {"shop/web": WITHHELD}, {}, None, id="told before a start"),
+        pytest.param((NOT_ANNOUNCED,), True, True, None, id="was told"),
+        pytest.param((NOT_ANNOUNCED,), False, True, None, id="told before a start"),
         pytest.param(
             (NOT_ANNOUNCED,),
-            {},
-            {},
+            False,
+            False,
             {"type": "bellmetal.io/Announced", "$patch": "delete"},
             id="announced again",
         ),
     ],
 )
 def test_what_is_told_of_an_address_that_is_withheld(
-    shown: tuple[Condition, ...],
-    withheld: dict[str, Withheld],
-    lasting: dict[str, Withheld],
-    patched: dict[str, str] | None,
+    shown: tuple[Condition, ...], wanted: bool, undecided: bool, patched: dict[str, str] | None
 ) -> None:
-    noun = service(shown="192.0.2.1", shown_pool="main", conditions=shown)
-    patches = announcement_patches({"shop/web": noun}, withheld, lasting)
+    nouns = {"shop/web": service(shown="192.0.2.1", shown_pool="main", conditions=shown)}
+    conditions = {"shop/web": not_announced(WITHHELD)} if wanted else {}
+    unsure = ["shop/web"] if undecided else []
+    patches = condition_patches(nouns, kube.ANNOUNCED, conditions, unsure)
     expected = [] if patched is None else [{"status": {"conditions": [patched]}}]
     assert [patch.body for patch in patches] == expected
+
+
+def test_of_a_patch_without_addresses_the_conditions_are_left() -> None:
+    orphan = ((addresses("192.0.2.1")[0], "main"),)
+    allocations = Allocations({"shop/web": allocation("shop/web", "192.0.2.1", orphaned=orphan)})
+    [patch] = service_patches({"shop/web": service()}, allocations)
+    rest = patch.without_addresses()
+    assert rest is not None
+    assert (patch.shows, rest.shows) == (True, False)
+    assert rest.without_addresses() == rest
+    [bare] = service_patches(
+        {"shop/web": service()}, Allocations({"shop/web": allocation("shop/web", "192.0.2.1")})
+    )
+    assert bare.without_addresses() is None
 
 
 # --- carrying it out -----------------------------------------------------------------------------

@@ -1,0 +1,167 @@
+"""The annotations under ``bellmetal.io/``: which there are, for which kind, and what they say.
+
+May live here: names, and what a text alone says. May not: what the object has to do with it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, TypeAlias
+
+from bellmetal.addresses import AddressError, IPAddress, Range
+from bellmetal.config import OnOrphan
+from bellmetal.validation.durations import parse_duration
+from bellmetal.validation.ranges import read_address, read_entry
+from bellmetal.validation.report import Report, hint
+
+PREFIX = "bellmetal.io/"
+EXCLUDE = f"{PREFIX}exclude"
+RESERVE = f"{PREFIX}reserve"
+COOL_DOWN = f"{PREFIX}cool-down"
+DRAIN = f"{PREFIX}drain"
+ON_ORPHAN = f"{PREFIX}on-orphan"
+QUOTA = f"{PREFIX}address-quota"
+PER_FAMILY = f"{PREFIX}addresses-per-family"
+MOST_PER_FAMILY = 16
+
+NAME = re.compile(r"[a-z0-9](?:[-a-z0-9]*[a-z0-9])?")
+DIGITS = re.compile(r"[0-9]{1,9}")
+
+Fault: TypeAlias = Callable[[str], None]
+Parser: TypeAlias = Callable[[str, Fault], Any]
+
+
+def read_annotations(
+    kind: str, annotations: Mapping[str, str] | None, report: Report
+) -> dict[str, Any]:
+    """What the annotations of an object of that kind ask for, by their names.
+
+    One that is invalid makes the object invalid. So does one that is unknown on a pool, where it
+    takes nothing from anybody; elsewhere it leaves the object in force: a typo withdraws nothing.
+    """
+    known = KNOWN.get(kind, {})
+    stranger = report.add if kind == "IPAddressPool" else report.note
+    found: dict[str, Any] = {}
+    for name, text in sorted((annotations or {}).items()):
+        path = path_of(name)
+        if name in known:
+            found[name] = known[name](text, partial(report.add, path))
+        elif name.startswith(PREFIX):
+            stranger(path, f"unknown annotation{_hint(kind, name)}")
+    return found
+
+
+def _hint(kind: str, name: str) -> str:
+    names = [item.removeprefix(PREFIX) for item in KNOWN.get(kind, {})]
+    return hint(name.removeprefix(PREFIX), names, f"none is for a {kind}", PREFIX)
+
+
+def path_of(name: str) -> str:
+    """Where an annotation stands."""
+    return f"metadata.annotations[{name}]"
+
+
+def service_problems(annotations: Mapping[str, str] | None) -> tuple[tuple[str, str], ...]:
+    """What is wrong with a Service's annotations under our prefix: path and sentence of each."""
+    report = Report("Service", "", "")
+    read_annotations("Service", annotations, report)
+    return tuple((problem.path, problem.message) for problem in report.problems)
+
+
+# --- parsers: text → what it says, and a word about each fault ------------------------------------
+
+
+def _items(text: str) -> list[str]:
+    """The parts of a list; an empty text is an empty list."""
+    return [part.strip() for part in text.split(",")] if text.strip() else []
+
+
+def parse_excluded(text: str, fault: Fault) -> tuple[Range, ...]:
+    """Addresses, CIDRs and ranges."""
+    found = []
+    for item in _items(text):
+        try:
+            if "/" in item or "-" in item:
+                found.append(read_entry(item))
+            else:
+                address = read_address(item)
+                found.append(Range(address, address))
+        except AddressError as error:
+            fault(str(error))
+    return tuple(found)
+
+
+def parse_reserved(text: str, fault: Fault) -> dict[IPAddress, str]:
+    """``address`` (for whoever asks for it) or ``address=namespace/name``."""
+    found: dict[IPAddress, str] = {}
+    for item in _items(text):
+        first, equals, service = (part.strip() for part in item.partition("="))
+        try:
+            address = read_address(first)
+        except AddressError as error:
+            fault(str(error))
+            continue
+        parts = service.split("/")
+        if equals and not (len(parts) == 2 and all(NAME.fullmatch(part) for part in parts)):
+            fault(f'"{service}" is not the namespace/name of a Service')
+        elif address in found:
+            fault(f'"{address}" is reserved twice')
+        found[address] = service
+    return found
+
+
+def parse_cool_down(text: str, fault: Fault) -> float:
+    """Seconds."""
+    seconds = parse_duration(text)
+    if seconds is None or seconds < 0:
+        fault(f'"{text}" is not a duration such as 90s, 10m or 1h30m')
+        return 0.0
+    return seconds
+
+
+def parse_drain(text: str, fault: Fault) -> bool:
+    """``true`` or ``false``."""
+    if text not in ("true", "false"):
+        fault(f'"{text}" is neither "true" nor "false"')
+    return text != "false"
+
+
+def parse_on_orphan(text: str, fault: Fault) -> OnOrphan | None:
+    """``keep`` or ``renumber``."""
+    try:
+        return OnOrphan(text)
+    except ValueError:
+        fault(f'"{text}" is neither "keep" nor "renumber"')
+        return None
+
+
+def parse_quota(text: str, fault: Fault) -> int:
+    """A positive number; what is none is 0, so that it lets nothing through."""
+    number = int(text) if DIGITS.fullmatch(text) else 0
+    if not number:
+        fault(f'"{text}" is not a positive number')
+    return number
+
+
+def parse_per_family(text: str, fault: Fault) -> int:
+    """A number from 1 to 16."""
+    number = int(text) if DIGITS.fullmatch(text) else 0
+    if not 1 <= number <= MOST_PER_FAMILY:
+        fault(f'"{text}" is not a number from 1 to {MOST_PER_FAMILY}')
+        return 1
+    return number
+
+
+KNOWN: Mapping[str, Mapping[str, Parser]] = {
+    "IPAddressPool": {
+        EXCLUDE: parse_excluded,
+        RESERVE: parse_reserved,
+        COOL_DOWN: parse_cool_down,
+        DRAIN: parse_drain,
+        ON_ORPHAN: parse_on_orphan,
+    },
+    "Namespace": {QUOTA: parse_quota},
+    "Service": {PER_FAMILY: parse_per_family},
+}
