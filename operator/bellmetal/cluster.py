@@ -86,6 +86,7 @@ class Service:
     request: Request = Request()
     sharing: Sharing = Sharing()
     labels: Mapping[str, str] = field(default_factory=dict)
+    problems: tuple[str, ...] = ()  # annotations of ours that are unknown or wrong
     deprecated: tuple[str, ...] = ()  # annotations under MetalLB's old prefix
     shown: Shown = Shown()
 

@@ -35,6 +35,7 @@ from bellmetal.reconciler import AgainError, Reconciler
 from bellmetal.rivals import Rivals, rival_of
 from bellmetal.settings import ControllerSettings
 from bellmetal.settlement import settle
+from bellmetal.states import Program, States
 from bellmetal.watches import watch
 from bellmetal.world import World
 from bellmetal.writer import (
@@ -68,6 +69,8 @@ class Controller:
         self.ledger = Ledger(client, self.namespace)
         self.writer = Writer(client, self.namespace, self.world.slices)
         self.rivals = Rivals()
+        program = Program(pod_name=common.pod_name, pod_uid=common.pod_uid)
+        self.states = States(client, self.namespace, program)
         self.leadership = Leadership(client, self.namespace, self.identity)
         self.reconciler = Reconciler(self.step)
         self.loaded = False
@@ -79,7 +82,9 @@ class Controller:
         """Decide on the whole, write what differs. Raises for what must be tried again."""
         validated = self.world.validated()
         self.notices.problems(validated.problems)
+        await self.states.publish(str(problem) for problem in validated.problems)
         cluster = self.world.cluster(validated.config)
+        self.notices.services(cluster.services.values())
         now = timestamp()
         allocations = allocate(cluster, self.ledger.holdings, now)
         try:
@@ -267,6 +272,7 @@ class Controller:
         work = [
             asyncio.create_task(self.reconciler.run()),
             asyncio.create_task(self._relist()),
+            asyncio.create_task(self.states.run()),
         ]
         try:
             await self.leadership.hold()

@@ -14,6 +14,7 @@ from bellmetal.addresses import AddressError, Family, IPAddress, parse_address, 
 from bellmetal.cluster import Condition, Endpoints, Node, Request, Service, Sharing, Shown
 from bellmetal.facts import Claim, ClaimOrder
 from bellmetal.intents import Allocation
+from bellmetal.validation.annotations import service_wishes
 
 PREFIXES = ("metallb.io", "metallb.universe.tf")  # the first wins, also when it is empty
 DEPRECATED = "metallb.universe.tf/"
@@ -22,14 +23,13 @@ SERVICE_NAME_LABEL = "kubernetes.io/service-name"
 ALLOCATED = "bellmetal.io/AddressAllocated"
 ANNOUNCED = "bellmetal.io/Announced"
 SHOWN = "bellmetal.io/AddressShown"
-PER_FAMILY = "bellmetal.io/addresses-per-family"
-MOST_PER_FAMILY = 16
 
 
 def service(body: resources.Service, lb_class: str = "") -> Service:
     """A Service; ``lb_class`` is the class that we serve (empty: those without one)."""
     spec, annotations = body.spec, body.metadata.annotations or {}
     ours = (spec.load_balancer_class or "") == lb_class
+    wishes = service_wishes(annotations)
     wants = ours and spec.type == "LoadBalancer" and body.metadata.deletion_timestamp is None
     return Service(
         namespace=body.metadata.namespace,
@@ -40,11 +40,12 @@ def service(body: resources.Service, lb_class: str = "") -> Service:
         ours=ours,
         families=_families(spec),
         cluster_ips=quoted(_cluster_ips(spec)),
-        per_family=_per_family(annotations),
+        per_family=wishes.per_family,
+        problems=wishes.problems,
         sharing=_sharing(spec, annotations),
         family_policy=spec.ip_family_policy or "SingleStack",
         local_only=spec.external_traffic_policy == "Local",
-        request=_request(spec, annotations),
+        request=_request(spec, annotations, wishes.fault),
         labels=body.metadata.labels or {},
         deprecated=tuple(sorted(key for key in annotations if key.startswith(DEPRECATED))),
         shown=_shown(body, annotations),
@@ -59,11 +60,6 @@ def _families(spec: resources.ServiceSpec) -> tuple[Family, ...]:
     """The families of its cluster IPs, the primary one first."""
     found = (Family.IPV6 if ":" in text else Family.IPV4 for text in _cluster_ips(spec))
     return tuple(dict.fromkeys(found)) or (Family.IPV4,)
-
-
-def _per_family(annotations: Mapping[str, str]) -> int:
-    text = annotations.get(PER_FAMILY, "1")
-    return int(text) if text.isdecimal() and 1 <= int(text) <= MOST_PER_FAMILY else 1
 
 
 def _sharing(spec: resources.ServiceSpec, annotations: Mapping[str, str]) -> Sharing:
@@ -84,14 +80,14 @@ def annotation(annotations: Mapping[str, str], name: str) -> str:
     return ""
 
 
-def _request(spec: resources.ServiceSpec, annotations: Mapping[str, str]) -> Request:
+def _request(
+    spec: resources.ServiceSpec, annotations: Mapping[str, str], fault: str = ""
+) -> Request:
     pool = annotation(annotations, "address-pool")
+    if fault:
+        return Request(pool=pool, fault=fault)
     if "None" in _cluster_ips(spec):
         return Request(pool=pool, fault='IPFamilyForAddresses: Invalid address ["None"]')
-    number = annotations.get(PER_FAMILY, "1")
-    if number != str(_per_family(annotations)):
-        fault = f'annotation {PER_FAMILY}: "{number}" is not a number from 1 to {MOST_PER_FAMILY}'
-        return Request(pool=pool, fault=fault)
     text = annotation(annotations, "loadBalancerIPs")
     if text and spec.load_balancer_ip:
         fault = "service can not have both metallb.io/loadBalancerIPs and svc.Spec.LoadBalancerIP"

@@ -32,11 +32,17 @@ class Ledger:
         self._client = client
         self._path = f"/apis/bellmetal.io/v1alpha1/namespaces/{namespace}/addressledgers"
         self._versions: dict[str, str] = {}
+        self._doubtful = False  # a write may have been done, or not: nobody heard
         self.holdings: dict[IPAddress, Holding] = {}
 
     async def load(self) -> None:
         """Reads all shards."""
-        shards, _ = await self._client.list(resources.AddressLedger, self._path)
+        self._doubtful = False  # a write that fails while this reads makes it doubtful again
+        try:
+            shards, _ = await self._client.list(resources.AddressLedger, self._path)
+        except ApiError:
+            self._doubtful = True
+            raise
         self._versions.clear()
         self.holdings.clear()
         for shard in shards:
@@ -45,8 +51,13 @@ class Ledger:
     async def write(self, holdings: Iterable[Holding]) -> None:
         """Writes entries, one request a shard; raises LedgerConflictError or ApiError.
 
-        What succeeded before a failure counts: it is in memory, and stands.
+        What succeeded before a failure counts: it is in memory, and stands. After a failure of
+        which nobody knows whether it was done all is read again first, also if there is nothing
+        to write: what was decided may be decided otherwise next time.
         """
+        if self._doubtful:
+            await self.load()
+            raise LedgerConflictError("the last write may have been done: read again")
         shards: dict[IPNetwork, list[Holding]] = {}
         for holding in holdings:
             shards.setdefault(block_of(holding.address), []).append(holding)
@@ -78,6 +89,7 @@ class Ledger:
             if error.conflict or error.gone:
                 await self.load()
                 raise LedgerConflictError(f"AddressLedger/{name}: {error}") from error
+            self._doubtful = True
             raise
         self._take(shard)
 

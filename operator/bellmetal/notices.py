@@ -38,6 +38,7 @@ class Notices:
         self._orphaned: Mapping[str, str] = {}
         self._lacking: Mapping[str, str] = {}
         self._rivals: Mapping[str, str] = {}
+        self._wrong: Mapping[str, str] = {}
 
     def begin(self) -> None:
         """The world is complete and nothing was written yet."""
@@ -61,6 +62,15 @@ class Notices:
         self._problems = now
         metrics.CONFIG_LOADED.set(1)
         metrics.CONFIG_STALE.set(1 if now else 0)
+
+    def services(self, services: Iterable[Service]) -> None:
+        """Annotations of Services that are unknown or wrong."""
+        now = {
+            service.key: "; ".join(service.problems)
+            for service in services
+            if service.problems and service.ours and service.wants_address
+        }
+        self._wrong = self._tell_new(self._wrong, now, "InvalidConfiguration", warning=True)
 
     def patched(self, patch: ServicePatch) -> None:
         """A Service's status was written."""

@@ -30,6 +30,7 @@ class Common:
 
     namespace: str
     pod_name: str
+    pod_uid: str
     log_level: str
     port: int
     health_probe_port: int
@@ -100,6 +101,7 @@ def parser(version: str) -> argparse.ArgumentParser:
 def _common_flags(program: argparse.ArgumentParser) -> None:
     program.add_argument("--namespace", metavar="NAME", help="env METALLB_NAMESPACE")
     program.add_argument("--pod-name", metavar="NAME", help="env METALLB_POD_NAME")
+    program.add_argument("--pod-uid", metavar="UID", help="env METALLB_POD_UID")
     program.add_argument("--log-level", choices=LOG_LEVELS, default="info")
     program.add_argument("--port", metavar="PORT", default="9120", help="metrics; 0: none")
     program.add_argument(
@@ -120,6 +122,7 @@ def parse(
     common = Common(
         namespace=read.text("namespace", "METALLB_NAMESPACE") or _own_namespace(),
         pod_name=read.text("pod_name", "METALLB_POD_NAME"),
+        pod_uid=read.text("pod_uid", "METALLB_POD_UID"),
         log_level=args.log_level,
         port=read.port("port"),
         health_probe_port=read.port("health_probe_port"),

@@ -32,6 +32,7 @@ from bellmetal.reconciler import Reconciler
 from bellmetal.reports import Identity, Reports, reported_claims
 from bellmetal.settings import SettingsError, SpeakerSettings
 from bellmetal.statefile import StateFile
+from bellmetal.states import Program, States
 
 log = logging.getLogger(__name__)
 
@@ -63,6 +64,8 @@ class Speaker:
         self.applying = Reconciler(self._apply)
         self.reporting = Reconciler(self._report, pause=REPORT_EVERY)
         self._faults: frozenset[str] = frozenset()
+        program = Program(settings.node_name, common.pod_name, common.pod_uid)
+        self.states = States(client, common.namespace, program)
         self.slices = Follower(client, SLICES, common.namespace, self._slices_changed)
         self.reports = Reports(client, common.namespace, identity, self.events, self.reporting.poke)
 
@@ -121,6 +124,7 @@ class Speaker:
             if fault not in self._faults:
                 log.error(fault, extra={"op": "slices", "event": "invalidSlice"})
         self._faults = frozenset(contents.faults)
+        await self.states.publish(contents.faults)
         # an unknown set means: keep the last
         sets = {**self.contents.node_sets, **contents.node_sets}
         self.contents = SliceContents(contents.announcements, sets, contents.faults)
@@ -172,6 +176,7 @@ class Speaker:
                 for work in (
                     self.slices.run(),
                     self.reports.statuses.run(),
+                    self.states.run(),
                     self.use_file_if_needed(),
                     self.applying.run(),
                     self.reporting.run(),

@@ -3,54 +3,37 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 import yaml
 
+from kube.installed import (
+    GROUPS,
+    MERGE,
+    NAMESPACE,
+    Json,
+    answer,
+    hand,
+    install,
+    installed,
+    manifest,
+    parsed,
+    place,
+)
 from lab.bare import Bare
-from lab.fixtures import require
 from lab.paths import CHART
 from lab.rest import ApiError, Rest
 from lab.waiting import until
 
 pytestmark = pytest.mark.kube
 
-NAMESPACE = "metallb-system"
-GROUPS = {
-    "IPAddressPool": "metallb.io/v1beta1",
-    "L2Advertisement": "metallb.io/v1beta1",
-    "ServiceL2Status": "metallb.io/v1beta1",
-    "AnnouncementSlice": "bellmetal.io/v1alpha1",
-    "AddressLedger": "bellmetal.io/v1alpha1",
-    "SpeakerReport": "bellmetal.io/v1alpha1",
-}
-
-Json = dict[str, Any]
-
 
 @pytest.fixture(scope="module")
 def api() -> Iterator[Bare]:
-    """A control plane with two nodes, where helm installed the chart; nothing runs its pods."""
-    require()
-    with Bare(nodes=2, clients=0, kube_proxy=False, controller_manager=False) as lab:
-        install(lab)
+    with installed() as lab:
         yield lab
-
-
-def install(lab: Bare) -> str:
-    command = ("install", "bellmetal", CHART, "--namespace", NAMESPACE, "--create-namespace")
-    return lab.helm(*command).stdout
-
-
-def manifest(kind: str, spec: str, name: str = "x", labels: str = "{}") -> str:
-    """An object as people write it; ``spec`` stands under status for what has no spec."""
-    part = "status" if kind == "SpeakerReport" else "spec"
-    return (
-        f"apiVersion: {GROUPS[kind]}\nkind: {kind}\n"
-        f"metadata: {{name: {name}, namespace: {NAMESPACE}, labels: {labels}}}\n{part}: {spec}\n"
-    )
 
 
 # Each is the only entry of a pool: what follows its quotation in the sentence.
@@ -70,6 +53,16 @@ BAD_ADDRESSES = [
     ("10.0.0.9-10.0.0.2", "ends before it begins"),
     ("10.0.0.0-9.255.255.255", "ends before it begins"),
     (" 10.0.1.0 - 10.0.0.255 ", "ends before it begins"),
+    ("fc00::1", "is neither a CIDR nor a range"),
+    ("fc00::/129", "is neither a CIDR nor a range"),
+    ("fc00::1::/64", "is neither a CIDR nor a range"),
+    ("::ffff:10.0.0.0/120", "is neither a CIDR nor a range"),
+    ("fe80::1%eth0/64", "is neither a CIDR nor a range"),
+    ("fc00::1-::ffff:10.0.0.1", 'is not a range: "::ffff:10.0.0.1" is not an IP address'),
+    ("fe80::1%eth0-fe80::9", 'is not a range: "fe80::1%eth0" is not an IP address'),
+    ("fc00::1-9", 'is not a range: "9" is not an IP address'),
+    ("fc00::1-fc00::g", 'is not a range: "fc00::g" is not an IP address'),
+    ("ﬀ00::/64", "is neither a CIDR nor a range"),
 ]
 
 
@@ -236,6 +229,8 @@ ACCEPTED = [
     ("IPAddressPool", pool("10.0.0.0/8", "192.0.2.7/24", "203.0.113.5/32")),
     ("IPAddressPool", pool("10.0.0.1-10.0.0.1", " 10.0.1.0 -  10.0.2.0 ", "9.9.9.9-10.0.0.0")),
     ("IPAddressPool", pool("fc00::/64", "fc00::1-fc00::9", "1::192.0.2.1-1::192.0.2.9")),
+    ("IPAddressPool", pool("FC00::/120", "::/0", "fc00::7/128", " fc00:0:0::1 - fc00::ffff ")),
+    ("IPAddressPool", pool("10.0.0.0/24", "2001:db8::/112", "10.0.1.0-10.0.1.9")),
     ("IPAddressPool", pool(*(f"10.{n // 256}.{n % 256}.0/24" for n in range(1000)))),
     ("IPAddressPool", expression("key: a, operator: In, values: [b]")),
     ("IPAddressPool", expression("key: a, operator: DoesNotExist")),
@@ -312,6 +307,38 @@ kind: ServiceL2Status
 metadata: {name: l2-abcde, namespace: metallb-system}
 """
 
+STATES = """
+---
+apiVersion: metallb.io/v1beta1
+kind: BGPAdvertisement
+metadata: {name: my-bgp-advertise, namespace: metallb-system}
+spec: {ipAddressPools: [my-ippool], peers: [my-peer]}
+---
+apiVersion: metallb.io/v1beta2
+kind: BGPPeer
+metadata: {name: my-peer, namespace: metallb-system}
+spec: {myASN: 64500, peerASN: 64501, peerAddress: 172.20.0.100, bfdProfile: quick}
+---
+apiVersion: metallb.io/v1beta1
+kind: BFDProfile
+metadata: {name: quick, namespace: metallb-system}
+spec: {receiveInterval: 100, transmitInterval: 150, detectMultiplier: 5, passiveMode: true}
+---
+apiVersion: metallb.io/v1beta1
+kind: Community
+metadata: {name: my-names, namespace: metallb-system}
+spec: {communities: [{name: far, value: "64500:7"}]}
+---
+apiVersion: metallb.io/v1beta1
+kind: ServiceBGPStatus
+metadata: {name: bgp-abcde, namespace: metallb-system}
+---
+apiVersion: metallb.io/v1beta1
+kind: ConfigurationState
+metadata: {name: speaker-n1, namespace: metallb-system}
+"""
+
+# The age of an object is left out.
 TABLES = {
     "ipaddresspools": """\
 NAME        AUTO ASSIGN   AVOID BUGGY IPS   ADDRESSES
@@ -325,28 +352,63 @@ my-l2-advertise   ["my-ippool"]
 NAME       ALLOCATED NODE   SERVICE NAME   SERVICE NAMESPACE
 l2-abcde   n1               svc1           default
 """,
+    "bgpadvertisements": """\
+NAME               IPADDRESSPOOLS   IPADDRESSPOOL SELECTORS   PEERS
+my-bgp-advertise   ["my-ippool"]                              ["my-peer"]
+""",
+    "bgppeers": """\
+NAME      ADDRESS        ASN     BFD PROFILE   MULTI HOPS
+my-peer   172.20.0.100   64501   quick
+""",
+    "bgppeers.v1beta1.metallb.io": """\
+NAME      ADDRESS        ASN     BFD PROFILE   MULTI HOPS
+my-peer   172.20.0.100   64501   quick
+""",
+    "bfdprofiles": """\
+NAME    PASSIVE MODE   TRANSMIT INTERVAL   RECEIVE INTERVAL   MULTIPLIER
+quick   true           150                 100                5
+""",
+    "servicebgpstatus": """\
+NAME        NODE   SERVICE NAME   SERVICE NAMESPACE
+bgp-abcde   n1     svc1           default
+""",
+    "configurationstates": """\
+NAME         RESULT    ERRORSUMMARY
+speaker-n1   Invalid   no good
+""",
 }
 
 
 def test_kubectl_get_prints_the_known_tables(api: Bare) -> None:
-    api.kubectl("apply", "-f", "-", input=WALKTHROUGH)
+    api.kubectl("apply", "-f", "-", input=WALKTHROUGH + STATES)
     status = {"node": "n1", "serviceName": "svc1", "serviceNamespace": "default"}
-    write_status(api.rest, "l2-abcde", status)
+    write_status(api.rest, place("ServiceL2Status", "l2-abcde"), status)
+    write_status(api.rest, place("ServiceBGPStatus", "bgp-abcde"), status)
+    verdict = {"result": "Invalid", "errorSummary": "no good"}
+    write_status(api.rest, place("ConfigurationState", "speaker-n1"), verdict)
     for resource, table in TABLES.items():
         printed = api.kubectl("get", resource, "-n", NAMESPACE).stdout
-        assert [line.rstrip() for line in printed.splitlines()] == table.splitlines()
+        shown = [re.sub(r" +(AGE|\d+s)?$", "", line) for line in printed.splitlines()]
+        assert shown == table.splitlines()
+    named = api.kubectl("get", "communities", "-n", NAMESPACE).stdout
+    assert named.split()[:3] == ["NAME", "AGE", "my-names"]
+    wide = api.kubectl("get", "l2advertisements,bgpadvertisements", "-n", NAMESPACE, "-o", "wide")
+    assert wide.stdout.count("NODE SELECTORS") == 2
 
 
-def test_a_status_stays_with_its_service(api: Bare) -> None:
-    api.kubectl("apply", "-f", "-", input=manifest("ServiceL2Status", "{}", "fixed"))
-    write_status(api.rest, "fixed", {"node": "n1"})
-    with pytest.raises(ApiError, match=r"status\.node: Invalid value: .*cannot be changed once"):
-        write_status(api.rest, "fixed", {"node": "n2"})
+@pytest.mark.parametrize("kind", ["ServiceL2Status", "ServiceBGPStatus"])
+def test_a_status_stays_with_its_service(api: Bare, kind: str) -> None:
+    api.rest.post(place(kind), parsed(kind, "{}", "fixed"))
+    for key in ("node", "serviceName", "serviceNamespace"):
+        write_status(api.rest, place(kind, "fixed"), {key: "a"})
+        sentence = rf"status\.{key}: Invalid value: .*Value is immutable: it cannot be changed once"
+        with pytest.raises(ApiError, match=sentence):
+            write_status(api.rest, place(kind, "fixed"), {key: "b"})
+    api.rest.request("DELETE", place(kind, "fixed"))
 
 
-def write_status(rest: Rest, name: str, status: Json) -> None:
-    path = f"/apis/metallb.io/v1beta1/namespaces/{NAMESPACE}/servicel2statuses/{name}/status"
-    rest.request("PATCH", path, {"status": status}, "application/merge-patch+json")
+def write_status(rest: Rest, where: str, status: Json) -> None:
+    rest.request("PATCH", f"{where}/status", {"status": status}, MERGE)
 
 
 EXPLAINED = [
@@ -354,6 +416,13 @@ EXPLAINED = [
     ("ipaddresspools.spec.addresses", "Each entry is a CIDR such as"),
     ("l2advertisements.spec.preferredNodeSelectors.weight", "How much it counts, from 1 to 100."),
     ("servicel2statuses.status.node", "The node that answers."),
+    ("bgpadvertisements.spec.communities", "a name that a Community object gives"),
+    ("bgppeers", "A router that nodes speak BGP with."),
+    ("bgppeers.spec.holdTime", "before it gives the other up, for example 90s."),
+    ("bfdprofiles.spec.detectMultiplier", "None: 3."),
+    ("communities.spec.communities.value", "such as 65000:100 (RFC 1997)"),
+    ("servicebgpstatuses.status.peers", "Names of the BGPPeers"),
+    ("configurationstates.status.result", "Valid if the whole configuration is in force"),
     ("annslice.spec.announcements.term", "the higher term holds."),
 ]
 
@@ -362,6 +431,28 @@ EXPLAINED = [
 def test_kubectl_explains(api: Bare, field: str, text: str) -> None:
     said = api.kubectl("explain", field).stdout
     assert text in " ".join(said.split())
+
+
+@pytest.mark.parametrize("version", sorted({*GROUPS.values(), "metallb.io/v1beta1"}))
+def test_every_field_is_explained(api: Bare, version: str) -> None:
+    schemas = api.rest.get(f"/openapi/v3/apis/{version}")["components"]["schemas"]
+    start = ".".join(reversed(version.split("/")[0].split("."))) + "."
+    ours = {name: item for name, item in schemas.items() if name.startswith(start)}
+    kinds = {name.rsplit(".", 1)[1] for name in ours if not name.endswith("List")}
+    assert kinds >= {kind for kind, group in GROUPS.items() if group == version}
+    assert [text for name in ours for text in unexplained(name, ours[name])] == []
+
+
+def unexplained(name: str, schema: Json) -> list[str]:
+    """The paths of what `kubectl explain` has no word about."""
+    found = [] if schema.get("description") else [name]
+    for key, item in schema.get("properties", {}).items():
+        if "allOf" not in item or not item.get("description"):  # metadata is the server's own
+            found += unexplained(f"{name}.{key}", item)
+    inner = schema.get("items") or schema.get("additionalProperties")
+    if inner and "properties" in inner:
+        found += unexplained(name + "[]", inner)
+    return found
 
 
 def test_a_spec_of_nothing_but_addresses_has_the_defaults(api: Bare) -> None:
@@ -384,31 +475,41 @@ def test_the_api_server_finds_nothing_wrong_with_the_crds(api: Bare) -> None:
 
 # --- what a speaker may write ---------------------------------------------------------------------
 
-REPORTS = f"/apis/bellmetal.io/v1alpha1/namespaces/{NAMESPACE}/speakerreports"
-STATUSES = f"/apis/metallb.io/v1beta1/namespaces/{NAMESPACE}/servicel2statuses"
+REPORTS, STATUSES = place("SpeakerReport"), place("ServiceL2Status")
+BGP_STATUSES, CONFIGURATION_STATES = place("ServiceBGPStatus"), place("ConfigurationState")
 OF_N1, OF_N2 = "{metallb.io/node: n1}", "{metallb.io/node: n2}"
 WRONG_REPORT = 'the speaker of node "n1" may write only the SpeakerReport of that name'
 WRONG_STATUS = (
     'the speaker of node "n1" may write only ServiceL2Statuses with the label metallb.io/node=n1'
 )
+WRONG_BGP_STATUS = WRONG_STATUS.replace("ServiceL2Statuses", "ServiceBGPStatuses")
+WRONG_STATE = 'the speaker of node "n1" may write only the ConfigurationState speaker-n1'
 WRONG_NODE = 'the speaker of node "n1" may not write the status of node "n2"'
 
 
 def report(name: str) -> Json:
-    body: Json = yaml.safe_load(manifest("SpeakerReport", "{version: 1}", name))
-    return body
+    return parsed("SpeakerReport", "{version: 1}", name)
 
 
 def l2_status(name: str, labels: str) -> Json:
-    body: Json = yaml.safe_load(manifest("ServiceL2Status", "{}", name, labels))
-    return body
+    return parsed("ServiceL2Status", "{}", name, labels)
+
+
+def bgp_status(name: str, labels: str) -> Json:
+    return parsed("ServiceBGPStatus", "{}", name, labels)
+
+
+def state(name: str) -> Json:
+    return parsed("ConfigurationState", "{}", name)
 
 
 def labels(node: str) -> Json:
     return {"metadata": {"labels": {"metallb.io/node": node}}}
 
 
-# By the speaker of n1, in this order. Others wrote SpeakerReport n2 and ServiceL2Statuses n1, n2.
+VERDICT: Json = {"status": {"result": "Valid"}}
+
+# By the speaker of n1, in this order. Others wrote what `things` has.
 WRITES: list[tuple[str, str, Json | None, str]] = [
     ("POST", REPORTS, report("n1"), ""),
     ("PATCH", f"{REPORTS}/n1", {"status": {"bootID": "b"}}, ""),
@@ -426,34 +527,31 @@ WRITES: list[tuple[str, str, Json | None, str]] = [
     ("PATCH", f"{STATUSES}/n2/status", {"status": {"node": "n1"}}, WRONG_STATUS),
     ("DELETE", f"{STATUSES}/n2", None, WRONG_STATUS),
     ("DELETE", f"{STATUSES}/n1", None, ""),
+    ("POST", BGP_STATUSES, bgp_status("mine", OF_N1), ""),
+    ("POST", BGP_STATUSES, bgp_status("another", OF_N2), WRONG_BGP_STATUS),
+    ("PATCH", f"{BGP_STATUSES}/n2/status", {"status": {"peers": ["p"]}}, WRONG_BGP_STATUS),
+    ("PATCH", f"{BGP_STATUSES}/mine/status", {"status": {"node": "n2"}}, WRONG_NODE),
+    ("PATCH", f"{BGP_STATUSES}/mine/status", {"status": {"node": "n1", "peers": ["p"]}}, ""),
+    ("DELETE", f"{BGP_STATUSES}/n2", None, WRONG_BGP_STATUS),
+    ("DELETE", f"{BGP_STATUSES}/mine", None, ""),
+    ("POST", CONFIGURATION_STATES, state("speaker-n1"), ""),
+    ("POST", CONFIGURATION_STATES, state("speaker-n3"), WRONG_STATE),
+    ("POST", CONFIGURATION_STATES, state("n1"), WRONG_STATE),
+    ("PATCH", f"{CONFIGURATION_STATES}/controller", {"metadata": {"labels": {}}}, WRONG_STATE),
+    ("PATCH", f"{CONFIGURATION_STATES}/controller/status", VERDICT, WRONG_STATE),
+    ("PATCH", f"{CONFIGURATION_STATES}/speaker-n1/status", VERDICT, ""),
+    ("DELETE", f"{CONFIGURATION_STATES}/speaker-n1", None, "cannot delete resource"),
 ]
 
 
 @pytest.fixture(scope="module")
 def things(api: Bare) -> None:
     """What the others wrote, and a policy that is in force."""
-    api.apply([report("n2"), l2_status("n1", OF_N1), l2_status("n2", OF_N2)])
+    api.kubectl("delete", "configurationstates", "--all", "-n", NAMESPACE)
+    statuses = [l2_status("n1", OF_N1), l2_status("n2", OF_N2), bgp_status("n2", OF_N2)]
+    api.apply([report("n2"), *statuses, state("controller")])
     speaker = hand(api, "n1")
     until(lambda: "denied" in answer(speaker, "POST", REPORTS, report("n3")), "the policy", 10)
-
-
-def hand(api: Bare, node: str | None, account: str = "bellmetal-speaker") -> Rest:
-    """The API as a program of the chart sees it."""
-    config = api.service_account_kubeconfig(NAMESPACE, account, node)
-    token = yaml.safe_load(config.read_text())["users"][0]["user"]["token"]
-    admin = api.rest
-    return Rest(admin.host, admin.port, admin.ca, token)
-
-
-def answer(rest: Rest, method: str, path: str, body: Json | None) -> str:
-    """The API server's message against a request; empty if it did it."""
-    kind = "application/merge-patch+json" if method == "PATCH" else "application/json"
-    try:
-        rest.request(method, path, body, kind)
-    except ApiError as error:
-        message: str = json.loads(str(error).split(": ", 2)[2])["message"]
-        return message
-    return ""
 
 
 def test_a_speaker_writes_only_what_is_its_nodes(api: Bare, things: None) -> None:
@@ -472,6 +570,8 @@ def test_the_policy_concerns_speakers_alone(api: Bare, things: None) -> None:
     controller = hand(api, None, "bellmetal-controller")
     assert answer(controller, "DELETE", f"{STATUSES}/n2", None) == ""
     assert answer(controller, "DELETE", f"{REPORTS}/n2", None) == ""
+    assert answer(controller, "DELETE", f"{BGP_STATUSES}/n2", None) == ""
+    assert answer(controller, "PATCH", f"{CONFIGURATION_STATES}/controller/status", VERDICT) == ""
 
 
 ABLE = [
@@ -480,11 +580,17 @@ ABLE = [
     ("controller", "list", "secrets", NAMESPACE, "no"),
     ("controller", "get", "secrets/memberlist", NAMESPACE, "yes"),
     ("controller", "update", "ipaddresspools.metallb.io", NAMESPACE, "no"),
+    ("controller", "patch", "ipaddresspools.metallb.io", NAMESPACE, "no"),
+    ("controller", "patch", "ipaddresspools.metallb.io --subresource=status", NAMESPACE, "yes"),
+    ("controller", "watch", "bgppeers.metallb.io", NAMESPACE, "yes"),
+    ("controller", "watch", "bgppeers.metallb.io", "default", "no"),
+    ("controller", "create", "servicebgpstatuses.metallb.io", NAMESPACE, "no"),
     ("controller", "update", "leases.coordination.k8s.io/another", NAMESPACE, "no"),
     ("speaker", "watch", "announcementslices.bellmetal.io", NAMESPACE, "yes"),
     ("speaker", "list", "services", "default", "no"),
     ("speaker", "get", "secrets/memberlist", NAMESPACE, "no"),
     ("speaker", "list", "pods", NAMESPACE, "no"),
+    ("speaker", "get", "bgppeers.metallb.io", NAMESPACE, "no"),
 ]
 
 

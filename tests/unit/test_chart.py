@@ -176,16 +176,24 @@ def test_only_the_speaker_uses_the_nodes_network() -> None:
 
 
 ARGUMENTS = [
-    ("controller", (), ["controller", "--port=9120", "--log-level=info"]),
+    ("controller", (), ["controller", "--port=9120", "--log-level=info", "--on-orphan=keep"]),
     (
         "controller",
         (
             'loadBalancerClass="a.b/c"',
             'controller.logLevel="debug"',
+            'controller.onOrphan="renumber"',
             "speaker.ignoreExcludeLB=true",
             "prometheus.metricsPort=0",
         ),
-        ["controller", "--port=0", "--log-level=debug", "--lb-class=a.b/c", "--ignore-exclude-lb"],
+        [
+            "controller",
+            "--port=0",
+            "--log-level=debug",
+            "--lb-class=a.b/c",
+            "--on-orphan=renumber",
+            "--ignore-exclude-lb",
+        ],
     ),
     (
         "speaker",
@@ -204,11 +212,13 @@ ENVIRONMENT = {
     "controller": {
         "METALLB_NAMESPACE": "metadata.namespace",
         "METALLB_POD_NAME": "metadata.name",
+        "METALLB_POD_UID": "metadata.uid",
         "METALLB_ML_SECRET_NAME": "memberlist",
     },
     "speaker": {
         "METALLB_NODE_NAME": "spec.nodeName",
         "METALLB_POD_NAME": "metadata.name",
+        "METALLB_POD_UID": "metadata.uid",
         "METALLB_NAMESPACE": "metadata.namespace",
         "METALLB_ML_BIND_ADDR": "status.podIP",
         "METALLB_ML_BIND_PORT": "7946",
@@ -297,7 +307,7 @@ VARIANTS: list[tuple[str, str, str, Any]] = [
     ("controller", 'controller.image.tag="2"', "containers.0.image", "bellmetal:2"),
     ("speaker", 'controller.image.tag="2"', "containers.0.image", "bellmetal:0.1.0"),
     ("speaker", 'image.pullPolicy="Always"', "containers.0.imagePullPolicy", "Always"),
-    ("speaker", "speaker.memberlist.mlBindPort=7000", "containers.0.env.4.value", "7000"),
+    ("speaker", "speaker.memberlist.mlBindPort=7000", "containers.0.env.5.value", "7000"),
     ("speaker", "prometheus.metricsPort=0", "containers.0.ports", None),
     ("speaker", "prometheus.metricsPort=9", "containers.0.ports.0.containerPort", 9),
     ("controller", 'controller.serviceAccount.name="me"', "serviceAccountName", "me"),

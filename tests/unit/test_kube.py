@@ -197,7 +197,7 @@ def test_addresses_per_family(text: str, number: int) -> None:
     if number:
         assert (noun.per_family, noun.request.fault) == (number, "")
     else:
-        fault = f'annotation {name}: "{text}" is not a number from 1 to 16'
+        fault = f'metadata.annotations[{name}]: "{text}" is not a number from 1 to 16'
         assert (noun.per_family, noun.request.fault) == (1, fault)
 
 

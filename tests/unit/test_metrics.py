@@ -10,10 +10,12 @@ import pytest
 from bellmetal import metrics
 from bellmetal.addresses import parse_address
 from bellmetal.allocation import Allocations
-from bellmetal.notices import count_pools
+from bellmetal.config import Pool
+from bellmetal.counters import count, measure
+from bellmetal.intents import Allocation
+from bellmetal.resources import IPAddressPoolStatus
 from bellmetal.speaker import _Counts
-from bellmetal.world import World
-from builders import allocation, pool_object
+from builders import allocation, pool
 
 LINE = re.compile(r"(\w+)(?:\{(.*)\})? (\S+)")
 LABEL = re.compile(r'(\w+)="([^"]*)"')
@@ -57,6 +59,7 @@ def types() -> dict[str, str]:
 NAMES = {
     "metallb_allocator_addresses_total": {"pool"},
     "metallb_allocator_addresses_in_use_total": {"pool"},
+    "bellmetal_addresses_orphaned": set(),
     "metallb_allocator_ipv4_addresses_total": {"pool"},
     "metallb_allocator_ipv4_addresses_in_use_total": {"pool"},
     "metallb_allocator_ipv6_addresses_total": {"pool"},
@@ -109,16 +112,19 @@ def test_counts_on_the_wire_are_counted_by_address() -> None:
     ] == [3.0, 1.0, 1.0]
 
 
+def counted(pools: list[Pool], granted: dict[str, Allocation]) -> dict[str, IPAddressPoolStatus]:
+    counts = count(pools, Allocations(granted))
+    measure(pools, counts)
+    return counts
+
+
 def test_pools_are_counted() -> None:
-    world = World("", False)
-    world.pools.take_all(
-        [pool_object("main", "192.0.2.0/30"), pool_object("empty", "192.0.3.0/30")]
-    )
+    pools = [pool("main", "192.0.2.0/30"), pool("empty", "192.0.3.0/30")]
     granted = {
         "shop/a": allocation("shop/a", "192.0.2.1"),
         "shop/b": allocation("shop/b", "192.0.2.2"),
     }
-    count_pools(world, Allocations(granted))
+    counted(pools, granted)
     found = scraped()
     main, empty = (("pool", "main"),), (("pool", "empty"),)
     assert found["metallb_allocator_addresses_total"] == {main: 4.0, empty: 4.0}
@@ -126,9 +132,40 @@ def test_pools_are_counted() -> None:
 
 
 def test_a_pool_that_is_gone_is_counted_no_more() -> None:
-    world = World("", False)
-    world.pools.take_all([pool_object("main")])
-    count_pools(world, Allocations())
-    world.pools.take_all([])
-    count_pools(world, Allocations())
+    counted([pool()], {})
+    counted([], {})
     assert "metallb_allocator_addresses_total" not in scraped()
+
+
+@pytest.mark.parametrize(
+    ("entry", "granted", "expected"),
+    [
+        pytest.param(pool(), [], (0, 256, 0, 0), id="nothing is assigned"),
+        pytest.param(pool(), ["192.0.2.1"], (1, 255, 0, 0), id="one is"),
+        pytest.param(pool(), ["198.51.100.1"], (1, 256, 0, 0), id="one that it allows no more"),
+        pytest.param(pool(avoid_buggy=True), [], (0, 254, 0, 0), id="avoided ones do not count"),
+        pytest.param(pool("main", "192.0.2.0/32", avoid_buggy=True), [], (0, 0, 0, 0), id="none"),
+        pytest.param(
+            pool("main", "2001:db8::/32"), ["2001:db8::1"], (0, 0, 1, 2**63 - 1), id="very many"
+        ),
+    ],
+)
+def test_the_status_of_a_pool(
+    entry: Pool, granted: list[str], expected: tuple[int, int, int, int]
+) -> None:
+    allocations = {"shop/web": allocation("shop/web", *granted)} if granted else {}
+    status = count([entry], Allocations(allocations))["main"]
+    assert (
+        status.assigned_ipv4,
+        status.available_ipv4,
+        status.assigned_ipv6,
+        status.available_ipv6,
+    ) == expected
+
+
+def test_an_address_that_is_shared_counts_once_and_an_invalid_pool_is_not_counted() -> None:
+    shared = {key: allocation(key, "192.0.2.1") for key in ("shop/a", "shop/b")}
+    pools = [pool(), pool("broken", broken=True)]
+    counts = count(pools, Allocations(shared))
+    assert counts["main"].assigned_ipv4 == 1
+    assert "broken" not in counts

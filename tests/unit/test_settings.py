@@ -7,11 +7,13 @@ from pathlib import Path
 import pytest
 
 from bellmetal import settings
+from bellmetal.config import OnOrphan
 from bellmetal.settings import Common, ControllerSettings, SpeakerSettings
 
 COMMON = Common(
     namespace="metallb-system",
     pod_name="",
+    pod_uid="",
     log_level="info",
     port=9120,
     health_probe_port=17472,
@@ -29,7 +31,7 @@ def parse(line: str, **environment: str) -> ControllerSettings | SpeakerSettings
 
 
 def test_a_controller_needs_no_settings() -> None:
-    assert parse("controller") == ControllerSettings(COMMON, "", False)
+    assert parse("controller") == ControllerSettings(COMMON, "", False, OnOrphan.KEEP)
 
 
 def test_a_speaker_needs_the_name_of_its_node_alone() -> None:
@@ -77,11 +79,11 @@ def test_a_flag_beats_the_environment() -> None:
     speaker = parse(
         "speaker --namespace ns --pod-name pod --node-name n2 --ml-bindaddr 10.0.0.2"
         " --ml-bindport 7001 --ml-secret-key-path /key --state-dir /state --exclude-file /ex"
-        " --log-level debug --port 0 --health-probe-port 1 --lb-class c",
+        " --pod-uid uid --log-level debug --port 0 --health-probe-port 1 --lb-class c",
         **ENVIRONMENT,
     )
     assert speaker == SpeakerSettings(
-        common=Common("ns", "pod", "debug", 0, 1, "c"),
+        common=Common("ns", "pod", "uid", "debug", 0, 1, "c"),
         node_name="n2",
         ml_bind_addr="10.0.0.2",
         ml_bind_port=7001,

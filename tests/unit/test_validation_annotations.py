@@ -8,7 +8,7 @@ import pytest
 
 from bellmetal.addresses import parse_address
 from bellmetal.config import Labelled, OnOrphan
-from bellmetal.validation import service_problems
+from bellmetal.validation.annotations import service_wishes
 from bellmetal.validation.durations import parse_duration
 from builders import advertisement_object, pool_object, ranges
 from configuration import (
@@ -190,7 +190,7 @@ def test_an_unknown_annotation_of_a_namespace_is_told_and_limits_nothing() -> No
 @pytest.mark.parametrize(
     ("annotations", "problems"),
     [
-        (None, []),
+        ({}, []),
         ({"bellmetal.io/addresses-per-family": "16", "metallb.io/x": "y"}, []),
         ({"bellmetal.io/addresses-per-family": "17"}, ['"17" is not a number from 1 to 16']),
         ({"bellmetal.io/addresses-per-family": "0"}, ['"0" is not a number from 1 to 16']),
@@ -201,11 +201,18 @@ def test_an_unknown_annotation_of_a_namespace_is_told_and_limits_nothing() -> No
     ],
 )
 def test_problems_of_a_services_annotations(
-    annotations: dict[str, str] | None, problems: list[str]
+    annotations: dict[str, str], problems: list[str]
 ) -> None:
-    found = service_problems(annotations)
-    assert [message for _, message in found] == problems
-    assert all(path.startswith("metadata.annotations[bellmetal.io/") for path, _ in found)
+    found = service_wishes(annotations)
+    [path] = [f"metadata.annotations[{name}]: " for name in annotations][:1] or [""]
+    assert list(found.problems) == [path + message for message in problems]
+
+
+def test_a_typo_is_told_and_a_wrong_value_lets_nothing_change() -> None:
+    typo = service_wishes({"bellmetal.io/addresses": "2"})
+    wrong = service_wishes({"bellmetal.io/addresses-per-family": "x"})
+    assert (len(typo.problems), typo.fault) == (1, "")
+    assert wrong.problems == (wrong.fault,)
 
 
 # --- durations -----------------------------------------------------------------------------------

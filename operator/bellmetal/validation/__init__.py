@@ -32,7 +32,7 @@ from bellmetal.resources import IPAddressPool as IPAddressPoolObject
 from bellmetal.resources import L2Advertisement as L2AdvertisementObject
 from bellmetal.validation.advertisements import read_bgp_advertisements, read_l2_advertisements
 from bellmetal.validation.agreement import check_agreement
-from bellmetal.validation.annotations import QUOTA, read_annotations, service_problems
+from bellmetal.validation.annotations import QUOTA, read_annotations
 from bellmetal.validation.bfd import read_profiles
 from bellmetal.validation.communities import read_communities
 from bellmetal.validation.labelled import Index
@@ -41,7 +41,7 @@ from bellmetal.validation.peers import read_peers
 from bellmetal.validation.pools import read_pools
 from bellmetal.validation.report import Report, Reports
 
-__all__ = ["Objects", "Validated", "service_problems", "validate"]
+__all__ = ["Objects", "Validated", "validate"]
 
 Noun = TypeVar("Noun", Pool, L2Advertisement, BGPAdvertisement, Peer, BFDProfile)
 

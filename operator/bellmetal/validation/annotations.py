@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeAlias
 
@@ -63,11 +64,30 @@ def path_of(name: str) -> str:
     return f"metadata.annotations[{name}]"
 
 
-def service_problems(annotations: Mapping[str, str] | None) -> tuple[tuple[str, str], ...]:
-    """What is wrong with a Service's annotations under our prefix: path and sentence of each."""
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What a Service's annotations under our prefix ask for.
+
+    ``problems``: what is wrong with them; ``fault``: the first one that cannot be overlooked.
+    """
+
+    per_family: int = 1
+    problems: tuple[str, ...] = ()
+    fault: str = ""
+
+
+def service_wishes(annotations: Mapping[str, str]) -> Wishes:
+    """What the annotations of a Service ask for."""
+    if not any(name.startswith(PREFIX) for name in annotations):
+        return NO_WISHES
     report = Report("Service", "", "")
-    read_annotations("Service", annotations, report)
-    return tuple((problem.path, problem.message) for problem in report.problems)
+    found = read_annotations("Service", annotations, report)
+    problems = tuple(f"{item.path}: {item.message}" for item in report.problems)
+    fault = "" if report.sound else problems[0]
+    return Wishes(found.get(PER_FAMILY, 1), problems, fault)
+
+
+NO_WISHES = Wishes()
 
 
 # --- parsers: text → what it says, and a word about each fault ------------------------------------
