@@ -11,14 +11,14 @@ from collections.abc import Callable, Iterable, Mapping
 from bellmetal import kube, metrics
 from bellmetal.addresses import IPAddress
 from bellmetal.allocation import Allocations
-from bellmetal.cluster import Service
+from bellmetal.cluster import Condition, Service
 from bellmetal.config import Problem
 from bellmetal.events import Events
 from bellmetal.holdings import Holder
-from bellmetal.intents import Allocation, Refused, RefusedReason, Withheld, WithheldReason
+from bellmetal.intents import Allocation, Refused, RefusedReason, Withheld
 from bellmetal.resources import ObjectReference
 from bellmetal.world import World
-from bellmetal.writer import ServicePatch
+from bellmetal.writer import ServicePatch, not_announced
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ class Notices:
         self._withheld: dict[str, tuple[Withheld, float]] = {}
         self._withheld_told: dict[str, Withheld] = {}
         self._first_pass = True
-        self._shown_at_start: frozenset[str] = frozenset()
+        self._told_before: Mapping[str, tuple[Condition, ...]] = {}
         self._orphaned: Mapping[str, str] = {}
         self._lacking: Mapping[str, str] = {}
         self._rivals: Mapping[str, str] = {}
@@ -42,9 +42,11 @@ class Notices:
 
     def begin(self) -> None:
         """The world is complete and nothing was written yet."""
-        self._shown_at_start = frozenset(
-            key for key, told in self._world.services.nouns.items() if told.service.shown.addresses
-        )
+        self._told_before = {
+            key: told.service.shown.conditions
+            for key, told in self._world.services.nouns.items()
+            if told.service.shown.conditions
+        }
 
     def problems(self, problems: Iterable[Problem]) -> None:
         """Invalid configuration: an event on the object at fault, and one line of log."""
@@ -186,8 +188,7 @@ class Notices:
     ) -> None:
         """Addresses that are not announced; said when it lasts. ``later(seconds)`` calls again.
 
-        Services that had an address when this process began and lack endpoints were told by the
-        process before, and `kubectl` shows it: not said again.
+        What a condition said when this process began was told by the process before: not again.
         """
         current = {item.service: item for item in withheld}
         if self._first_pass:
@@ -209,8 +210,7 @@ class Notices:
                 self._tell_withheld(item)
 
     def _was_known(self, item: Withheld) -> bool:
-        lacks = item.reason in (WithheldReason.NO_ENDPOINTS, WithheldReason.NO_LOCAL_ENDPOINTS)
-        return lacks and item.service in self._shown_at_start
+        return not_announced(item) in self._told_before.get(item.service, ())
 
     def _tell_withheld(self, item: Withheld) -> None:
         self._withheld_told[item.service] = item

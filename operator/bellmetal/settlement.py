@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from bellmetal.addresses import IPAddress
 from bellmetal.allocation import Allocations
@@ -28,17 +29,26 @@ def settle(
     ]
     by_uid = {service.uid: service for service in services.values()}
     changed += [
-        Holding(address, holding.term, holding.pool, (), holding.holders[0], now)
+        _release(holding, by_uid, now)
         for address, holding in held.items()
-        if holding.holders and address not in wanted and not _still_shown(holding, by_uid)
+        if holding.holders and address not in wanted
     ]
     return tuple(entry for entry in changed if held.get(entry.address) != entry)
 
 
-def _still_shown(holding: Holding, by_uid: Mapping[str, Service]) -> bool:
-    """Whether a Service that is no longer ours to touch (another class) still shows it."""
-    users = [by_uid[holder.uid] for holder in holding.holders if holder.uid in by_uid]
-    return any(not user.ours and holding.address in user.shown.addresses for user in users)
+def _release(holding: Holding, by_uid: Mapping[str, Service], now: str) -> Holding:
+    """Without those that have it no more; who is no longer ours to touch (of another class) and
+    still shows it stays."""
+    left = tuple(
+        holder
+        for holder in holding.holders
+        if (user := by_uid.get(holder.uid)) is not None
+        and not user.ours
+        and holding.address in user.shown.addresses
+    )
+    if left:
+        return replace(holding, holders=left)
+    return Holding(holding.address, holding.term, holding.pool, (), holding.holders[0], now)
 
 
 def _grant(

@@ -21,6 +21,7 @@ from lab.waiting import until
 
 SHOP = "shop"
 CONDITION = "bellmetal.io/AddressAllocated"
+ANNOUNCED = "bellmetal.io/Announced"
 POOL_ANNOTATION = "metallb.io/ip-allocated-from-pool"
 FOREIGN = {
     "type": "example.com/Seen",

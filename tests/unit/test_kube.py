@@ -189,7 +189,7 @@ def test_terms_of_sharing(
 
 
 @pytest.mark.parametrize(
-    ("text", "number"), [("1", 1), ("16", 16), ("0", 0), ("17", 0), ("two", 0), ("01", 0), ("", 0)]
+    ("text", "number"), [("1", 1), ("16", 16), ("0", 0), ("17", 0), ("two", 0), ("01", 1), ("", 0)]
 )
 def test_addresses_per_family(text: str, number: int) -> None:
     name = "bellmetal.io/addresses-per-family"

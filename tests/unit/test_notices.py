@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from bellmetal import metrics
+from bellmetal import metrics, resources
 from bellmetal.addresses import parse_address
 from bellmetal.allocation import Allocations
 from bellmetal.api import Client
@@ -16,7 +16,7 @@ from bellmetal.intents import Refused, RefusedReason, Withheld, WithheldReason
 from bellmetal.notices import PATIENCE, Notices
 from bellmetal.resources import ObjectReference
 from bellmetal.world import World
-from bellmetal.writer import service_patches
+from bellmetal.writer import not_announced, service_patches
 from builders import (
     allocation,
     holder,
@@ -261,10 +261,11 @@ def test_an_address_that_is_withheld_is_told_only_when_it_lasts() -> None:
     assert told.later == [PATIENCE]
 
 
-def test_lacking_endpoints_of_a_service_that_had_its_address_was_told_by_the_process_before() -> (
-    None
-):
+def test_what_a_condition_says_was_told_by_the_process_before() -> None:
     told = Told(shown="192.0.2.1")
+    condition = not_announced(NO_ENDPOINTS)
+    shown = resources.Condition(condition.type, "False", condition.reason, condition.message)
+    told.world.services.take(service_object(ingress=["192.0.2.1"], conditions=[shown]))
     told.notices.begin()
     assert told.withheld(100.0, NO_ENDPOINTS) == []
     assert told.withheld(200.0, NO_ENDPOINTS) == []
