@@ -81,10 +81,10 @@ def plan(
             answer = _consider(cluster, service, address, pool)
             if isinstance(answer, Withheld):
                 withheld.append(answer)
-            elif address in wanted:
-                wanted[address].services.append(service)
-            else:
+            elif address not in wanted:
                 wanted[address] = answer
+            elif (no := _join(wanted[address], answer)) is not None:
+                withheld.append(no)
     _choose_owners(cluster, list(wanted.values()), standing)
     node_sets = {item.node_set.name: item.node_set for item in wanted.values()}
     everyone = {name: node.address for name, node in cluster.nodes.items() if node.address}
@@ -180,6 +180,32 @@ def _consider(
     node_set = NodeSet(set_name, {name: cluster.nodes[name].address for name in nodes})
     interfaces = _interfaces(advertisements)
     return _Wanted(address, [service], nodes, node_set, interfaces)
+
+
+def _join(item: _Wanted, other: _Wanted) -> Withheld | None:
+    """Another Service shares the address: one node must do for all of them."""
+    if other.nodes == item.nodes:
+        item.services += other.services
+        item.interfaces = _either(item.interfaces, other.interfaces)
+        return None
+    nodes = {name: weight for name, weight in item.nodes.items() if name in other.nodes}
+    if not nodes:
+        key, with_whom = other.services[0].key, item.services[0].key
+        message = f"no node may announce it for {with_whom} as well, which shares the address"
+        return Withheld(key, item.address, WithheldReason.NO_NODES, message)
+    addresses = item.node_set.nodes
+    item.nodes = nodes
+    item.node_set = NodeSet(
+        "shared-" + _digest(",".join(sorted(nodes))), {name: addresses[name] for name in nodes}
+    )
+    item.services += other.services
+    item.interfaces = _either(item.interfaces, other.interfaces)
+    return None
+
+
+def _either(one: frozenset[str], other: frozenset[str]) -> frozenset[str]:
+    """The interfaces of both; empty means all."""
+    return one | other if one and other else frozenset()
 
 
 def _matching(cluster: Cluster, service: Service, pool: str) -> list[L2Advertisement]:

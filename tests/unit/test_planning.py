@@ -235,6 +235,34 @@ def test_pools_can_be_selected_by_their_labels() -> None:
     assert the_announcement(world).address == ADDRESS
 
 
+def sharing_on(*nodes: str) -> Intents:
+    """Two Services share 192.0.2.1; the endpoints of the first are on n1 and n2."""
+    names = ("shop/a", "shop/b")
+    services = [service(name, local_only=True) for name in names]
+    endpoints = {
+        "shop/a": Endpoints(True, frozenset(["n1", "n2"])),
+        "shop/b": Endpoints(True, frozenset(nodes)),
+    }
+    granted = {name: allocation(name, "192.0.2.1") for name in names}
+    return plan(cluster(*services, endpoints=endpoints), Allocations(granted), {}, {})
+
+
+def test_who_shares_an_address_is_announced_from_a_node_that_does_for_both() -> None:
+    intents = sharing_on("n2", "n3")
+    [item] = intents.announcements
+    assert (item.owner, len(item.services)) == ("n2", 2)
+    assert intents.withheld == ()
+
+
+def test_where_no_node_does_for_both_the_second_is_withheld() -> None:
+    intents = sharing_on("n3")
+    [item] = intents.announcements
+    assert [found.key for found in item.services] == ["shop/a"]
+    [no] = intents.withheld
+    assert (no.service, no.reason) == ("shop/b", WithheldReason.NO_NODES)
+    assert no.message == "no node may announce it for shop/a as well, which shares the address"
+
+
 def test_services_that_share_an_address_are_one_announcement() -> None:
     world = cluster(service("shop/a"), service("shop/b"))
     assert the_announcement(world).services == (
