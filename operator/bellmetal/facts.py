@@ -28,13 +28,17 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Interface:
-    """A network interface as the kernel describes it; ``mac`` is six bytes."""
+    """A network interface as the kernel describes it; ``mac`` is six bytes.
+
+    ``gateways``: where default routes over it lead.
+    """
 
     name: str
     index: int
     mac: bytes
     up: bool
     subnets: tuple[str, ...] = ()
+    gateways: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -161,7 +161,7 @@ def shy_addresses(reports: Iterable[resources.SpeakerReport]) -> frozenset[IPAdd
     found: set[IPAddress] = set()
     for report in reports:
         for item in report.status.interfaces:
-            for text in item.subnets:
+            for text in [*item.subnets, *item.gateways]:
                 found |= _shy_of(text)
     return frozenset(found)
 

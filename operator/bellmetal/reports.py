@@ -133,6 +133,7 @@ class Reports:
                     "mac": item.mac.hex(":"),
                     "up": item.up,
                     "subnets": list(item.subnets),
+                    "gateways": list(item.gateways),
                 }
                 for item in facts.interfaces
             ],

@@ -573,6 +573,7 @@ class ReportedInterface(Json, frozen=True):
     mac: str = ""
     up: bool = False
     subnets: list[str] = field(default_factory=list)
+    gateways: list[str] = field(default_factory=list)
 
 
 class ReportedFinding(Json, frozen=True):

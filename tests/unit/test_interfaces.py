@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from bellmetal.facts import Interface
-from bellmetal_layer2.interfaces import usable
+from bellmetal_layer2.interfaces import matters, usable
 
 UP, BROADCAST, LOOPBACK, NO_ARP, LOWER_UP = 0x1, 0x2, 0x8, 0x80, 0x10000
 GOOD = UP | BROADCAST | LOWER_UP
@@ -42,7 +42,34 @@ LINKS = [
 @pytest.mark.parametrize(("attributes", "expected"), LINKS)
 def test_which_links_can_announce(attributes: dict[str, Any], expected: bool) -> None:
     exclude = re.compile("(^docker.*)|(^cbr.*)")
-    assert bool(usable([attributes], [], exclude)) is expected
+    assert bool(usable([attributes], [], [], exclude)) is expected
+
+
+def test_where_default_routes_lead_is_told() -> None:
+    routes = [
+        {"dst_len": 0, "gateway": "192.0.2.254", "oif": 2},
+        {"dst_len": 24, "gateway": "192.0.2.7", "oif": 2},
+        {"dst_len": 0, "oif": 2},
+        {"dst_len": 0, "gateway": "198.51.100.1", "oif": 9},
+    ]
+    [found] = usable([link()], [], routes, None)
+    assert found.gateways == ("192.0.2.254",)
+
+
+@pytest.mark.parametrize(
+    ("event", "dst_len", "expected"),
+    [
+        ("RTM_NEWLINK", None, True),
+        ("RTM_NEWADDR", None, True),
+        ("RTM_NEWROUTE", 0, True),
+        ("RTM_DELROUTE", 0, True),
+        ("RTM_NEWROUTE", 32, False),
+    ],
+)
+def test_of_route_events_only_default_routes_matter(
+    event: str, dst_len: int | None, expected: bool
+) -> None:
+    assert matters({"event": event, "dst_len": dst_len}) is expected
 
 
 def test_an_interface_is_described_with_its_subnets() -> None:
@@ -51,7 +78,7 @@ def test_an_interface_is_described_with_its_subnets() -> None:
         {"index": 2, "address": "2001:db8::1", "prefixlen": 64},
         {"index": 9, "local": "198.51.100.1", "prefixlen": 24},
     ]
-    assert usable([link()], addresses, None) == (
+    assert usable([link()], addresses, [], None) == (
         Interface(
             "eth0", 2, bytes.fromhex("02000000000a"), True, ("192.0.2.1/24", "2001:db8::1/64")
         ),
@@ -60,10 +87,10 @@ def test_an_interface_is_described_with_its_subnets() -> None:
 
 def test_of_a_point_to_point_address_the_own_end_counts() -> None:
     address = {"index": 2, "local": "192.0.2.1", "address": "192.0.2.2", "prefixlen": 32}
-    (found,) = usable([link()], [address], None)
+    (found,) = usable([link()], [address], [], None)
     assert found.subnets == ("192.0.2.1/32",)
 
 
 def test_they_are_sorted_by_name_so_that_the_same_is_the_same() -> None:
-    found = usable([link("eth1", index=3), link("eth0")], [], None)
+    found = usable([link("eth1", index=3), link("eth0")], [], [], None)
     assert [item.name for item in found] == ["eth0", "eth1"]

@@ -286,3 +286,13 @@ def test_a_reference_names_its_object() -> None:
 
 def test_addresses_as_in_the_sentences_of_metallb() -> None:
     assert kube.shown_list(addresses("192.0.2.1", "2001:db8::1")) == '["192.0.2.1" "2001:db8::1"]'
+
+
+def test_addresses_that_are_given_last() -> None:
+    interface = resources.ReportedInterface(
+        "eth0", "02:00:00:00:00:0a", True, ["192.0.2.7/24", "fd00::7/64", "rubbish"], ["192.0.2.1"]
+    )
+    report = resources.SpeakerReport(status=resources.SpeakerReportStatus(interfaces=[interface]))
+    assert kube.shy_addresses([report]) == frozenset(
+        addresses("192.0.2.7", "192.0.2.0", "192.0.2.255", "192.0.2.1", "fd00::7", "fd00::")
+    )
