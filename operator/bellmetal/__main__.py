@@ -1,4 +1,4 @@
-"""The command line: ``bellmetal controller``, ``bellmetal speaker``.
+"""The command line: ``bellmetal controller``, ``bellmetal speaker``, ``bellmetal plan``.
 
 Imports the program that it starts only when it starts it: a speaker does not pay for Kopf.
 """
@@ -13,7 +13,13 @@ from collections.abc import Coroutine
 
 from bellmetal import __version__
 from bellmetal.logs import set_up
-from bellmetal.settings import ControllerSettings, SettingsError, SpeakerSettings, parse
+from bellmetal.settings import (
+    ControllerSettings,
+    PlanSettings,
+    SettingsError,
+    SpeakerSettings,
+    parse,
+)
 
 log = logging.getLogger(__name__)
 
@@ -23,6 +29,10 @@ MENDABLE = (SettingsError, OSError)  # said in a sentence, without a traceback
 def main() -> int:
     """Starts a program; its exit status (2: the command line is wrong, 1: it cannot work)."""
     settings = parse(sys.argv[1:], os.environ, __version__)
+    if isinstance(settings, PlanSettings):
+        import bellmetal.cli.plan
+
+        return bellmetal.cli.plan.main(settings)
     set_up(settings.common.log_level)
     try:
         return asyncio.run(_program(settings))

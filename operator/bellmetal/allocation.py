@@ -74,6 +74,7 @@ class _Pass:
 
     def _new_round(self) -> None:
         self.refused = {}
+        self.gave_up = self.took = False
         self.supply = Supply(self.users, self.held, self.cluster.shy, self.now)
 
     def run(self) -> Allocations:
@@ -82,11 +83,13 @@ class _Pass:
         self._keep_by_ledger({service.uid: service for service in services})
         self._respect_others()
         self.claims = Claims(self.config, self.held)
-        gave_up = [True]
-        while any(gave_up):  # what one gives up, another may have been refused
+        self.gave_up, self.took = True, False
+        # what one gives up, another may have been refused; what one takes, another is refused for
+        while self.gave_up or (self.took and self.refused):
             self._adopt_shown(services)
             self._new_round()
-            gave_up = [self._serve(service) for service in services]
+            for service in services:
+                self._serve(service)
         granted = {s.key: self._granted(s) for s in services if self.has.get(s.key)}
         again_in = self.supply.cooled_in if self.refused else float("inf")
         return Allocations(granted, self.refused, self.cleared, again_in)
@@ -190,24 +193,23 @@ class _Pass:
 
     # --- 3 to 5: what is new ---------------------------------------------------------------------
 
-    def _serve(self, service: Service) -> bool:
-        """Gives a Service what it asks for, if that is possible; whether it gave up another."""
+    def _serve(self, service: Service) -> None:
+        """Gives a Service what it asks for, if that is possible."""
         if service.request.fault:
             self._refuse(service, RefusedReason.BAD_REQUEST, service.request.fault)
-            return False
-        if service.family_policy == "RequireDualStack" and len(service.families) < 2:
+        elif service.family_policy == "RequireDualStack" and len(service.families) < 2:
             message = f"Service requires dual stack but not enough clusterips {service.cluster_ips}"
             self._refuse(service, RefusedReason.NOT_ENOUGH_CLUSTER_IPS, message)
-            return False
-        if service.request.addresses:
-            return self._serve_requested(service)
-        return self._serve_any(service)
+        elif service.request.addresses:
+            self._serve_requested(service)
+        else:
+            self._serve_any(service)
 
-    def _replace(self, service: Service, addresses: list[IPAddress]) -> bool:
-        """Whether it gave up one that it had."""
+    def _replace(self, service: Service, addresses: list[IPAddress]) -> None:
         before = set(self.has.get(service.key, ()))
         self._set(service, addresses)
-        return bool(before - set(addresses))
+        self.gave_up = self.gave_up or bool(before - set(addresses))
+        self.took = self.took or bool(set(addresses) - before)
 
     def _refuse(
         self, service: Service, reason: RefusedReason, message: str, additional: bool = False
@@ -216,10 +218,10 @@ class _Pass:
 
     # --- what it asks for by address -------------------------------------------------------------
 
-    def _serve_requested(self, service: Service) -> bool:
+    def _serve_requested(self, service: Service) -> None:
         wanted, has = service.request.addresses, self.has.get(service.key, ())
         if set(wanted) == set(has):
-            return False
+            return
         no = _family_fault(service)
         for address in wanted:
             no = no or self._request_fault(service, address)
@@ -228,8 +230,8 @@ class _Pass:
             no = RefusedReason.QUOTA, over
         if no is not None:
             self._refuse(service, *no)
-            return False
-        return self._replace(service, list(wanted))
+        else:
+            self._replace(service, list(wanted))
 
     def _request_fault(
         self, service: Service, address: IPAddress
@@ -254,8 +256,25 @@ class _Pass:
 
     # --- any address will do ---------------------------------------------------------------------
 
-    def _serve_any(self, service: Service) -> bool:
+    def _serve_any(self, service: Service) -> None:
         has = self.has.get(service.key, ())
+        fits, missing = self._fitting(service, has)
+        found, no = self._choose(service, missing, fits, has) if missing else ([], None)
+        if no is not None:
+            reason, message = no
+            whole = service.family_policy == "RequireDualStack" and not fits
+            elsewhere = len(fits) < len(has) and bool(service.request.pool)
+            if whole or elsewhere or not (found or fits):
+                self._refuse(service, reason, message)
+                return
+            self._refuse(service, reason, message, additional=True)
+        if found or len(fits) < len(has):
+            self._replace(service, fits + sorted(found, key=lambda a: (a.version, int(a))))
+
+    def _fitting(
+        self, service: Service, has: tuple[IPAddress, ...]
+    ) -> tuple[list[IPAddress], Counter[Family]]:
+        """Which of its addresses a Service still wants, and how many of each family it lacks."""
         missing = Counter(dict.fromkeys(service.families, service.per_family))
         fits = []
         for address in has:
@@ -263,22 +282,7 @@ class _Pass:
             if missing[family] > 0 and self._is_of_pool(service, address):
                 fits.append(address)
                 missing[family] -= 1
-        missing = +missing
-        if not missing:
-            return len(fits) < len(has) and self._replace(service, fits)
-        found, no = self._choose(service, missing, fits, has)
-        if no is not None:
-            reason, message = no
-            whole = service.family_policy == "RequireDualStack" and not fits
-            elsewhere = len(fits) < len(has) and bool(service.request.pool)
-            if whole or elsewhere or not (found or fits):
-                self._refuse(service, reason, message)
-                return False
-            self._refuse(service, reason, message, additional=True)
-        if not found and len(fits) == len(has):
-            return False
-        order = fits + sorted(found, key=lambda a: (a.version, int(a)))
-        return self._replace(service, order)
+        return fits, +missing
 
     def _is_of_pool(self, service: Service, address: IPAddress) -> bool:
         wanted = service.request.pool
@@ -296,15 +300,21 @@ class _Pass:
         pools = self._open_pools(service, fits)
         if isinstance(pools, tuple):
             return [], pools
+        given_up = tuple(address for address in has if address not in fits)
         search = Search(self.users, self.supply, self.held, service, has, Counter(missing))
         search.take_meant(self.claims.of(service.key), pools)
         search.take_from_one(pools)
         search.take_from_each(pools)
         no = None if search.complete else self._none_left(service, search.missing)
-        given_up = tuple(address for address in has if address not in fits)
-        while search.found and (over := self._over_quota(service, search.found, given_up)):
-            search.found.pop()
-            no = RefusedReason.QUOTA, over
+        if over := self._over_quota(service, search.found, given_up):
+            own = self.in_namespace[service.namespace]
+            search.missing, search.found = Counter(missing), []
+            search.take_shared(own, pools)  # what its namespace has already costs nothing
+            search.take_from_each(pools)
+            while search.found and self._over_quota(service, search.found, given_up):
+                search.found.pop()
+            wanted = sum(missing.values())
+            no = (RefusedReason.QUOTA, over) if len(search.found) < wanted else None
         return search.found, no
 
     def _open_pools(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Container
 from dataclasses import dataclass, field
 
 from bellmetal.addresses import Family, IPAddress, family_of
@@ -86,6 +87,14 @@ class Search:
                     break
                 for address in self._candidates(pool, family, self.missing[family]):
                     self._take(address)
+
+    def take_shared(self, own: Container[IPAddress], pools: list[Pool]) -> None:
+        """Addresses out of these that it may share."""
+        for pool in pools:
+            for family in self.service.families:
+                for address in sorted(self._shared(pool, family), key=int):
+                    if address in own and self.missing[family] > 0:
+                        self._take(address)
 
     def _take(self, address: IPAddress) -> None:
         self.found.append(address)

@@ -18,6 +18,7 @@ from dataclasses import replace
 from typing import Any
 
 from bellmetal import kube, metrics, resources
+from bellmetal.admission import Admission
 from bellmetal.allocation import Allocations, allocate
 from bellmetal.api import ApiError, Client, find_access
 from bellmetal.cluster import Cluster
@@ -37,6 +38,7 @@ from bellmetal.settings import ControllerSettings
 from bellmetal.settlement import settle
 from bellmetal.states import Program, States
 from bellmetal.watches import watch
+from bellmetal.webhook import Webhook
 from bellmetal.world import World
 from bellmetal.writer import (
     ServicePatch,
@@ -95,6 +97,8 @@ class Controller:
             failed = await self._show(cluster, allocations)
             await self._announce(cluster, allocations)
         except LedgerConflictError as conflict:
+            # who wrote it may know Services and pools that no watch has told us of yet
+            await self.world.load(self.client, self.namespace)
             raise AgainError(str(conflict)) from conflict
         except ApiError:
             metrics.UPDATE_ERRORS.inc()
@@ -110,7 +114,8 @@ class Controller:
     async def _show(self, cluster: Cluster, allocations: Allocations) -> list[ApiError]:
         now = asyncio.get_running_loop().time()
         patches = self.rivals.leave_out(service_patches(cluster.services, allocations), now)
-        failed = await self._patch(patches)
+        await self.ledger.confirm(a for p in patches for a in (*p.added, *p.removed))
+        failed = await self._patch_in_turn(patches)
         for key in self.rivals.unnamed():
             service = self.world.services.nouns[key].service
             self.rivals.name(key, rival_of(await self.writer.managed_fields(service)))
@@ -120,6 +125,19 @@ class Controller:
             self._poke_later(again)
         return failed + await self._patch(condition_patches(cluster.services, kube.SHOWN, rivals))
 
+    async def _patch_in_turn(self, patches: list[ServicePatch]) -> list[ApiError]:
+        """Nobody is shown an address before those who lose it show it no more."""
+        while True:
+            leaving = {address for patch in patches for address in patch.removed}
+            turn = [patch for patch in patches if not leaving.intersection(patch.added)]
+            rest = [patch for patch in patches if leaving.intersection(patch.added)]
+            if not turn:  # they exchange their addresses
+                return await self._patch(rest)
+            failed = await self._patch(turn)
+            if failed or not rest:
+                return failed
+            patches = rest
+
     async def _patch(self, patches: list[ServicePatch]) -> list[ApiError]:
         done, failed = await self.writer.patch_services(patches)
         for patch, body in done:
@@ -127,6 +145,8 @@ class Controller:
             told = self.world.services.nouns.get(key)
             if told is not None and told.service.uid == body.metadata.uid:
                 self.world.services.take(body)
+                if patch.brought_news(self.world.services.nouns[key].service):
+                    self.reconciler.poke()
             self.rivals.wrote(patch)
             self.notices.patched(patch)
         return failed
@@ -137,8 +157,11 @@ class Controller:
         standing = standings(contents.announcements.values(), claims, cluster.nodes)
         intents = plan(cluster, allocations, self.ledger.holdings, standing)
         await self._raise_terms(intents)
+        changes = pack(intents, self.writer.slices)
+        if changes.write or changes.delete:
+            await self.ledger.confirm(item.address for item in intents.announcements)
         try:
-            await self.writer.write_slices(pack(intents, self.writer.slices))
+            await self.writer.write_slices(changes)
         except ApiError as error:
             if error.conflict or error.gone:
                 await self.writer.load_slices()
@@ -162,7 +185,13 @@ class Controller:
             }
         )
         for body in written:
+            former = present[body.metadata.name]
             self.world.pools.take(body)
+            if (former.spec, former.metadata) != (
+                (now := self.world.pools.nouns[body.key]).spec,
+                now.metadata,
+            ):
+                self.reconciler.poke()  # the answer brought news
         return failed
 
     async def _tell_unannounced(self, cluster: Cluster, intents: Intents) -> None:
@@ -186,7 +215,7 @@ class Controller:
                     announcement.owner,
                     extra={"op": "plan", "service": services, "term": announcement.term},
                 )
-        await self.ledger.write(raised)
+        await self.ledger.add(raised)
 
     async def _tidy_statuses(self, owners: Mapping[str, frozenset[str]]) -> None:
         """Removes what dead nodes left: statuses of nodes that own nothing of the Service.
@@ -286,8 +315,8 @@ class Controller:
 
     async def _load_own(self) -> None:
         await self._ensure_secret()
+        await self.ledger.load()  # first: the world then knows everybody whom the ledger names
         await self.world.load(self.client, self.namespace)
-        await self.ledger.load()
         self.notices.begin()
 
     async def _until_done(self, load: Callable[[], Awaitable[None]]) -> None:
@@ -353,7 +382,19 @@ async def main(settings: ControllerSettings) -> int:
         controller = Controller(client, settings)
         endpoints = Endpoints(lambda: controller.loaded)
         await endpoints.start(common.health_probe_port, common.port, "0.0.0.0")
+        webhook = await _webhook(controller, client) if settings.webhook_port else None
         try:
             return 0 if await controller.run(stop) else 1
         finally:
+            if webhook is not None:
+                await webhook.stop()
             await endpoints.stop()
+
+
+async def _webhook(controller: Controller, client: Client) -> Webhook:
+    """Serves admission, whether this controller leads or not."""
+    settings = controller.settings
+    admission = Admission(client, controller.world, controller.namespace, lambda: controller.loaded)
+    webhook = Webhook(admission, settings.webhook_cert_dir)
+    await webhook.start(settings.webhook_port)
+    return webhook

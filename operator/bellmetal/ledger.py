@@ -33,6 +33,7 @@ class Ledger:
         self._path = f"/apis/bellmetal.io/v1alpha1/namespaces/{namespace}/addressledgers"
         self._versions: dict[str, str] = {}
         self._doubtful = False  # a write may have been done, or not: nobody heard
+        self._written: set[str] = set()  # shards, in this pass
         self.holdings: dict[IPAddress, Holding] = {}
 
     async def load(self) -> None:
@@ -58,6 +59,11 @@ class Ledger:
         if self._doubtful:
             await self.load()
             raise LedgerConflictError("the last write may have been done: read again")
+        self._written.clear()
+        await self.add(holdings)
+
+    async def add(self, holdings: Iterable[Holding]) -> None:
+        """Writes more in the same pass."""
         shards: dict[IPNetwork, list[Holding]] = {}
         for holding in holdings:
             shards.setdefault(block_of(holding.address), []).append(holding)
@@ -66,6 +72,19 @@ class Ledger:
         for answer in answers:
             if isinstance(answer, BaseException):
                 raise answer
+
+    async def confirm(self, addresses: Iterable[IPAddress]) -> None:
+        """Raises LedgerConflictError if somebody else has written the shards of these addresses.
+
+        What is shown and announced must be what the ledger says now, also where nothing of it is
+        to be written. Shards that were written in this pass are as they are in memory.
+        """
+        names = {shard_name(block_of(address)) for address in addresses} - self._written
+        for name in sorted(names & self._versions.keys()):
+            shard = await self._client.get(resources.AddressLedger, f"{self._path}/{name}")
+            if shard.metadata.resource_version != self._versions[name]:
+                await self.load()
+                raise LedgerConflictError(f"AddressLedger/{name}: somebody else wrote it")
 
     async def _write_shard(self, block: IPNetwork, holdings: list[Holding]) -> None:
         name = shard_name(block)
@@ -92,6 +111,7 @@ class Ledger:
             self._doubtful = True
             raise
         self._take(shard)
+        self._written.add(name)
 
     def _take(self, shard: resources.AddressLedger) -> None:
         name = shard.metadata.name

@@ -9,12 +9,14 @@ import argparse
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from bellmetal.config import OnOrphan
 
 LOG_LEVELS = ("all", "debug", "info", "warn", "error", "none")
 NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 EXCLUDE_FILE = Path("/etc/metallb/excludel2.yaml")
+WEBHOOK_CERT_DIR = Path("/etc/bellmetal/webhook")
 
 
 class SettingsError(Exception):
@@ -45,6 +47,8 @@ class ControllerSettings:
     ml_secret_name: str
     ignore_exclude_lb: bool
     on_orphan: OnOrphan
+    webhook_port: int = 0
+    webhook_cert_dir: Path = WEBHOOK_CERT_DIR
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +64,39 @@ class SpeakerSettings:
     exclude_file: Path
 
 
+@dataclass(frozen=True, slots=True)
+class PlanSettings:
+    """What ``bellmetal plan`` takes; ``delete`` as typed: ``kind/name``."""
+
+    namespace: str
+    lb_class: str
+    on_orphan: OnOrphan
+    files: tuple[str, ...]
+    delete: tuple[str, ...]
+    replace: bool
+    all: bool
+    output: str
+
+
+PLAN = """\
+Prints which Services would keep, lose or change an address if these files were
+applied now, as the controller itself would decide it. Reads the cluster that
+KUBECONFIG (or ~/.kube/config) names; writes nothing.
+
+An object of the files takes the place of the cluster's of that kind and name, as
+`kubectl apply` would do it. Read are the kinds of metallb.io, and Namespaces and
+Services; others are listed as ignored."""
+
+PLAN_STATUS = """\
+exit status:
+  0  no Service loses or changes an address
+  1  it could not be found out (no cluster, no right to read it, …)
+  2  wrong usage, or a file that cannot be read
+  3  a Service would lose or change an address, or be refused one that it is not
+     refused now
+  4  the new configuration has problems (whatever becomes of the Services)"""
+
+
 def parser(version: str) -> argparse.ArgumentParser:
     """The command line of ``bellmetal``."""
     root = argparse.ArgumentParser(
@@ -69,6 +106,7 @@ def parser(version: str) -> argparse.ArgumentParser:
     programs = root.add_subparsers(dest="program", required=True, metavar="PROGRAM")
     controller = programs.add_parser("controller", help="decides: addresses, owners")
     speaker = programs.add_parser("speaker", help="announces, on every node")
+    _plan_flags(programs)
     for program in (controller, speaker):
         _common_flags(program)
     controller.add_argument("--ml-secret-name", metavar="NAME", help="env METALLB_ML_SECRET_NAME")
@@ -77,12 +115,8 @@ def parser(version: str) -> argparse.ArgumentParser:
         action="store_true",
         help="let nodes own addresses although a label excludes them from load balancers",
     )
-    controller.add_argument(
-        "--on-orphan",
-        choices=[item.value for item in OnOrphan],
-        default=OnOrphan.KEEP.value,
-        help="what becomes of an address in use that no pool allows any more; default: %(default)s",
-    )
+    _on_orphan_flag(controller)
+    _webhook_flags(controller)
     speaker.add_argument("--node-name", metavar="NAME", help="env METALLB_NODE_NAME")
     speaker.add_argument("--ml-bindaddr", metavar="IP", help="env METALLB_ML_BIND_ADDR")
     speaker.add_argument("--ml-bindport", metavar="PORT", help="env METALLB_ML_BIND_PORT")
@@ -96,6 +130,68 @@ def parser(version: str) -> argparse.ArgumentParser:
         "--exclude-file", metavar="FILE", default=str(EXCLUDE_FILE), help="default: %(default)s"
     )
     return root
+
+
+def _on_orphan_flag(program: argparse.ArgumentParser) -> None:
+    program.add_argument(
+        "--on-orphan",
+        choices=[item.value for item in OnOrphan],
+        default=OnOrphan.KEEP.value,
+        help="what becomes of an address in use that no pool allows any more; default: %(default)s",
+    )
+
+
+def _webhook_flags(controller: argparse.ArgumentParser) -> None:
+    controller.add_argument(
+        "--webhook-port",
+        metavar="PORT",
+        default="0",
+        help="says at once what is wrong with configuration that is applied; 0: none;"
+        " default: %(default)s",
+    )
+    controller.add_argument(
+        "--webhook-cert-dir",
+        metavar="DIR",
+        default=str(WEBHOOK_CERT_DIR),
+        help="its tls.crt and tls.key; default: %(default)s",
+    )
+
+
+def _plan_flags(programs: Any) -> None:
+    plan = programs.add_parser(
+        "plan",
+        help="says beforehand which addresses would change",
+        description=PLAN,
+        epilog=PLAN_STATUS,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = plan.add_argument
+    add(
+        "-f",
+        "--file",
+        metavar="FILE",
+        action="append",
+        default=[],
+        help="YAML or JSON; may be"
+        " given again; a folder: its *.yaml, *.yml and *.json; -: standard input",
+    )
+    add(
+        "--delete",
+        metavar="KIND/NAME",
+        action="append",
+        default=[],
+        help="as if it were deleted after that; service/NAMESPACE/NAME; may be given again",
+    )
+    add(
+        "--replace",
+        action="store_true",
+        help="what the files do not have is deleted, of the kinds of metallb.io that they have",
+    )
+    add("--all", action="store_true", help="also the Services for which nothing changes")
+    add("--output", choices=("table", "json"), default="table", help="default: %(default)s")
+    add("--namespace", metavar="NAME", help="Bellmetal's own; env METALLB_NAMESPACE")
+    add("--lb-class", metavar="CLASS", default="", help="as the controller's")
+    _on_orphan_flag(plan)
 
 
 def _common_flags(program: argparse.ArgumentParser) -> None:
@@ -114,11 +210,13 @@ def _common_flags(program: argparse.ArgumentParser) -> None:
 
 def parse(
     arguments: Sequence[str], environment: Mapping[str, str], version: str
-) -> ControllerSettings | SpeakerSettings:
+) -> ControllerSettings | SpeakerSettings | PlanSettings:
     """Settings out of a command line; what is wrong ends the program with status 2."""
     root = parser(version)
     args = root.parse_args(arguments)
     read = _Reader(root, args, environment)
+    if args.program == "plan":
+        return _plan(read)
     common = Common(
         namespace=read.text("namespace", "METALLB_NAMESPACE") or _own_namespace(),
         pod_name=read.text("pod_name", "METALLB_POD_NAME"),
@@ -131,7 +229,14 @@ def parse(
     if args.program == "controller":
         secret = read.text("ml_secret_name", "METALLB_ML_SECRET_NAME")
         on_orphan = OnOrphan(args.on_orphan)
-        return ControllerSettings(common, secret, args.ignore_exclude_lb, on_orphan)
+        return ControllerSettings(
+            common=common,
+            ml_secret_name=secret,
+            ignore_exclude_lb=args.ignore_exclude_lb,
+            on_orphan=on_orphan,
+            webhook_port=read.port("webhook_port"),
+            webhook_cert_dir=Path(args.webhook_cert_dir),
+        )
     key_path = read.text("ml_secret_key_path", "METALLB_ML_SECRET_KEY_PATH")
     return SpeakerSettings(
         common=common,
@@ -141,6 +246,24 @@ def parse(
         ml_secret_key_path=Path(key_path) if key_path else None,
         state_dir=Path(args.state_dir) if args.state_dir else None,
         exclude_file=Path(args.exclude_file),
+    )
+
+
+def _plan(read: _Reader) -> PlanSettings:
+    args = read.args
+    if not args.file and not args.delete:
+        read.root.error("plan: nothing to plan: -f FILE or --delete KIND/NAME is required")
+    if args.replace and not args.file:
+        read.root.error("plan: --replace needs -f FILE")
+    return PlanSettings(
+        namespace=read.text("namespace", "METALLB_NAMESPACE") or _own_namespace(),
+        lb_class=args.lb_class,
+        on_orphan=OnOrphan(args.on_orphan),
+        files=tuple(args.file),
+        delete=tuple(args.delete),
+        replace=args.replace,
+        all=args.all,
+        output=args.output,
     )
 
 

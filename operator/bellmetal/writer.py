@@ -56,6 +56,20 @@ class ServicePatch:
         return replace(self, body={"status": {"conditions": conditions}}, allocation=None)
 
     @property
+    def removed(self) -> tuple[IPAddress, ...]:
+        """Addresses that were shown and are not any more."""
+        given = self.allocation.addresses if self.allocation else ()
+        shown = self.service.shown.addresses if self.shows else ()
+        return tuple(address for address in shown if address not in given)
+
+    def brought_news(self, now: Service) -> bool:
+        """Whether the answer to it tells of more than what it wrote: no watch tells that again."""
+        before = self.service.shown
+        given = self.allocation.addresses if self.allocation else ()
+        expected = given if self.shows else before.addresses
+        return replace(now, shown=before) != self.service or now.shown.addresses != expected
+
+    @property
     def refuses(self) -> bool:
         """Whether it tells of a refusal that was not shown before."""
         wanted = _allocated(self.allocation, self.refused)

@@ -109,7 +109,7 @@ def test_a_leader_that_is_killed_is_replaced(scene: Scene) -> None:
     leader, heir = roles(scene)
     scene.running[leader].kill()
     scene.service("after")
-    scene.wait_shown("after", "LAN.201", timeout=12)
+    scene.wait_shown("after", "LAN.201", timeout=8)
     assert scene.programs.leader() == heir
     assert scene.shown("before") == [scene.text("LAN.200")]
 

@@ -184,3 +184,30 @@ async def test_an_entry_that_is_rubbish_is_said_and_hides_no_other(
         'AddressLedger/ipv4-192.0.2.0 spec.entries: "web" is not an IP address;'
         " the entry is ignored"
     ]
+
+
+async def test_after_a_write_of_which_nobody_heard_all_is_read_again() -> None:
+    """It may have been done: what is decided next must not be decided without it."""
+    api = SmallApi()
+    ledger = await written(api, HELD)
+    api.refuse[SHARD] = ApiError(0, "", "timeout")
+    with pytest.raises(ApiError):
+        await ledger.write([FREE])
+    del api.refuse[SHARD]
+    await written(api, FREE)  # it was done
+    with pytest.raises(LedgerConflictError):
+        await ledger.write([])
+    assert list(ledger.holdings.values()) == [FREE]
+    await ledger.write([])
+
+
+async def test_as_long_as_it_cannot_be_read_again_it_stays_doubtful() -> None:
+    api = SmallApi()
+    ledger = await written(api, HELD)
+    api.down = True
+    for changes in ([FREE], []):
+        with pytest.raises(ApiError):
+            await ledger.write(changes)
+    api.down = False
+    with pytest.raises(LedgerConflictError):
+        await ledger.write([])

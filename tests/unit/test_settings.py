@@ -166,6 +166,14 @@ def test_ports(port: str) -> None:
     assert parse(f"controller --port {port}").common.port == int(port)
 
 
+def test_the_webhook_is_off_unless_it_has_a_port() -> None:
+    without, given = parse("controller"), parse("controller --webhook-port 1 --webhook-cert-dir d")
+    assert isinstance(without, ControllerSettings)
+    assert isinstance(given, ControllerSettings)
+    assert (without.webhook_port, without.webhook_cert_dir) == (0, Path("/etc/bellmetal/webhook"))
+    assert (given.webhook_port, given.webhook_cert_dir) == (1, Path("d"))
+
+
 def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         parse("--version")

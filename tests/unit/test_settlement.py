@@ -8,7 +8,7 @@ from bellmetal.allocation import allocate
 from bellmetal.cluster import Cluster, Service
 from bellmetal.holdings import Holdings
 from bellmetal.settlement import settle
-from builders import LONG_AGO, NOW, cluster, held, holder, holding, service
+from builders import LONG_AGO, NOW, cluster, held, holder, holding, service, sharing
 
 
 def settled(world: Cluster, ledger: Holdings) -> tuple[object, ...]:
@@ -68,3 +68,11 @@ def test_a_move_takes_the_new_address_and_frees_the_old_one() -> None:
         holding("192.0.2.7", holder("shop/web", NOW)),
         holding("192.0.2.0", term=2, last_holder=holder("shop/web"), freed_at=NOW),
     }
+
+
+def test_of_several_holders_only_one_of_another_class_that_still_shows_it_stays() -> None:
+    terms = sharing("k", "TCP/443")
+    stranger = service("shop/b", shown="192.0.2.0", sharing=terms, ours=False, wants_address=False)
+    idle = service("shop/a", sharing=sharing("k"), wants_address=False)
+    ledger = held(holding("192.0.2.0", idle, stranger, "shop/gone", term=3))
+    assert settled(cluster(idle, stranger), ledger) == (holding("192.0.2.0", stranger, term=3),)

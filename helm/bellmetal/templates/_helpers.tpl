@@ -84,10 +84,21 @@ imagePullSecrets:
 {{- end }}
 
 {{- define "bellmetal.ports" -}}
-{{- with .Values.prometheus.metricsPort }}
+{{- $values := (first .).Values -}}
+{{- $webhook := and (eq (last .) "controller") $values.controller.admission.enabled }}
+{{- if or $values.prometheus.metricsPort $webhook }}
 ports:
+{{- with $values.prometheus.metricsPort }}
 - {name: monitoring, containerPort: {{ int . }}}
 {{- end }}
+{{- if $webhook }}
+- {name: webhook, containerPort: {{ int $values.controller.admission.port }}}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "bellmetal.admissionSecret" -}}
+{{- default (printf "%s-admission" (include "bellmetal.fullname" .)) .Values.controller.admission.existingSecret }}
 {{- end }}
 
 {{/* Takes (list VALUES-OF-A-PROGRAM HOST), the host being empty for the pod's own address. */}}

@@ -1,0 +1,159 @@
+"""Single moments in a controller's life at which an address could change or be given twice.
+
+The machine that looks for them is `tests/property/test_address_machine.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from api_door import Change
+from simulated_cluster import LEDGERS, NAMESPACE, POOLS, Actor, Cluster, service_path
+
+WEB, API = "shop/web", "shop/api"
+REQUEST = "metallb.io/loadBalancerIPs"
+
+
+class Scene(Cluster):
+    """One pool of four addresses; notes what two Services show at the same time."""
+
+    def __init__(self) -> None:
+        super().__init__(self._look)
+        self.shown_twice: set[str] = set()
+
+    def _look(self, change: Change) -> None:
+        if change.plural == "services":
+            shown = [item for key in (WEB, API) for item in self.shown(key)]
+            self.shown_twice |= {item for item in shown if shown.count(item) > 1}
+
+    def make(self, key: str, **annotations: str) -> None:
+        namespace, name = key.split("/")
+        spec = {"type": "LoadBalancer", "clusterIPs": ["10.96.0.1"]}
+        path = service_path(key)
+        self.put(path, name, namespace, spec=spec, status={})
+        if annotations:
+            self.ask(key, annotations["ip"])
+
+    def ask(self, key: str, address: str | None) -> None:
+        def change(body: Any) -> None:
+            annotations = body["metadata"].setdefault("annotations", {})
+            annotations.pop(REQUEST, None)
+            if address:
+                annotations[REQUEST] = address
+
+        self.edit(service_path(key), change)
+
+    def shown(self, key: str) -> list[str]:
+        status = self.server.objects.get(service_path(key), {}).get("status", {})
+        return [item["ip"] for item in status.get("loadBalancer", {}).get("ingress") or []]
+
+    def held(self) -> dict[str, list[str]]:
+        """By address: the names of those that hold it."""
+        entries = {
+            address: entry
+            for path, body in self.server.objects.items()
+            if path.startswith(LEDGERS)
+            for address, entry in body["spec"]["entries"].items()
+        }
+        return {a: [item["name"] for item in e.get("holders") or []] for a, e in entries.items()}
+
+    def hear(self, actor: Actor) -> None:
+        for plural in list(actor.news):
+            while actor.news[plural]:
+                actor.hear(plural)
+
+    def step(self, actor: Actor) -> None:
+        actor.step()
+        self.finish(actor)
+
+    def led_by(self, name: str) -> Actor:
+        actor = self.start(name)
+        self.finish(actor)
+        return actor
+
+
+@pytest.fixture
+def scene() -> Iterator[Scene]:
+    with Scene() as scene:
+        scene.put(f"{POOLS}/main", "main", NAMESPACE, spec={"addresses": ["192.0.2.0/30"]})
+        yield scene
+
+
+def test_news_in_the_answer_to_a_patch_is_decided_upon(scene: Scene) -> None:
+    leader = scene.led_by("c0")
+    scene.make(WEB)
+    scene.hear(leader)
+    leader.step()
+    while not leader.door.waiting[0].path.endswith("/status"):
+        leader.door.let(leader.door.waiting[0], "ok")
+        leader.settle()
+    scene.ask(WEB, "192.0.2.2")
+    scene.finish(leader)
+    scene.hear(leader)
+    assert leader.poked
+
+
+def test_who_takes_over_knows_everybody_whom_the_ledger_names(scene: Scene) -> None:
+    old = scene.led_by("c0")
+    new = scene.start("c1")
+    while not new.door.waiting[0].path.startswith(LEDGERS):
+        new.door.let(new.door.waiting[0], "ok")
+        new.settle()
+    scene.make(WEB)
+    scene.hear(old)
+    scene.step(old)
+    assert scene.held() == {"192.0.2.0": ["web"]}
+    scene.finish(new)
+    scene.step(new)
+    assert scene.held() == {"192.0.2.0": ["web"]}
+
+
+def test_who_was_second_takes_nothing_from_a_service_it_has_not_heard_of(scene: Scene) -> None:
+    first, second = scene.led_by("c0"), scene.led_by("c1")
+    scene.make(WEB)
+    scene.hear(first)
+    scene.step(first)
+    late = second.news["services"][:]
+    second.news["services"].clear()
+    scene.make(API)
+    scene.hear(second)
+    second.news["services"] = late
+    scene.step(second)
+    scene.step(second)
+    assert scene.held()["192.0.2.0"] == ["web"]
+
+
+def test_who_was_led_past_shows_nothing_that_the_ledger_does_not_say(scene: Scene) -> None:
+    first, second = scene.led_by("c0"), scene.led_by("c1")
+    scene.make(WEB)
+    scene.hear(first)
+    scene.step(first)
+    scene.hear(second)
+    second.load()  # it knows the ledger of this moment
+    scene.finish(second)
+    scene.ask(WEB, "192.0.2.2")
+    scene.hear(first)
+    scene.step(first)
+    scene.ask(WEB, None)
+    scene.hear(second)
+    scene.step(second)
+    assert scene.shown(WEB) == ["192.0.2.2"]
+
+
+def test_while_an_address_changes_hands_nobody_else_shows_it(scene: Scene) -> None:
+    leader = scene.led_by("c0")
+    scene.make(WEB, ip="192.0.2.1")
+    scene.hear(leader)
+    scene.step(leader)
+    scene.make(API, ip="192.0.2.1")
+    scene.ask(WEB, "192.0.2.2")
+    scene.hear(leader)
+    leader.step()
+    while leader.busy:
+        leader.door.let(leader.door.waiting[-1], "ok")  # the last one comes first
+        leader.settle()
+    assert (scene.shown(WEB), scene.shown(API)) == (["192.0.2.2"], ["192.0.2.1"])
+    assert not scene.shown_twice
