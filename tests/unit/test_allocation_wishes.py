@@ -46,9 +46,7 @@ def test_what_is_held_and_then_excluded_is_an_orphan_that_stays() -> None:
     lan = pool("lan", THREE, excluded=ranges("192.0.2.1/32"))
     ledger = held(holding("192.0.2.1", "shop/web", pool="lan"))
     found = allocated(cluster(service("shop/web"), pools=[lan]), ledger)
-    assert found.granted["shop/web"].orphaned == (
-        (parse_address("192.0.2.1"), ""),
-    )
+    assert found.granted["shop/web"].orphaned == ((parse_address("192.0.2.1"), ""),)
 
 
 RESERVED = {parse_address("192.0.2.1"): "shop/db", parse_address("192.0.2.2"): ""}
