@@ -18,6 +18,7 @@ from dataclasses import replace
 from typing import Any
 
 from bellmetal import kube, metrics, resources
+from bellmetal.addresses import IPAddress
 from bellmetal.admission import Admission
 from bellmetal.allocation import Allocations, allocate
 from bellmetal.api import ApiError, Client, find_access
@@ -117,8 +118,8 @@ class Controller:
         await self.ledger.confirm(a for p in patches for a in (*p.added, *p.removed))
         failed = await self._patch_in_turn(patches)
         for key in self.rivals.unnamed():
-            service = self.world.services.nouns[key].service
-            self.rivals.name(key, rival_of(await self.writer.managed_fields(service)))
+            if (service := cluster.services.get(key)) is not None:
+                self.rivals.name(key, rival_of(await self.writer.managed_fields(service)))
         rivals = self.rivals.conditions(cluster.services, allocations, now)
         self.notices.rivals({key: item.message for key, item in rivals.items()})
         if (again := self.rivals.next_try(now)) is not None:
@@ -127,16 +128,20 @@ class Controller:
 
     async def _patch_in_turn(self, patches: list[ServicePatch]) -> list[ApiError]:
         """Nobody is shown an address before those who lose it show it no more."""
-        while True:
+        failed: list[ApiError] = []
+        while patches:
             leaving = {address for patch in patches for address in patch.removed}
             turn = [patch for patch in patches if not leaving.intersection(patch.added)]
             rest = [patch for patch in patches if leaving.intersection(patch.added)]
-            if not turn:  # they exchange their addresses
-                return await self._patch(rest)
-            failed = await self._patch(turn)
-            if failed or not rest:
-                return failed
-            patches = rest
+            turn = turn or rest  # they exchange their addresses
+            failed += await self._patch(turn)
+            stuck = {a for patch in turn for a in patch.removed if self._still_shows(patch, a)}
+            patches = [] if turn is rest else [p for p in rest if not stuck.intersection(p.added)]
+        return failed
+
+    def _still_shows(self, patch: ServicePatch, address: IPAddress) -> bool:
+        told = self.world.services.nouns.get(patch.service.key)
+        return told is not None and address in told.service.shown.addresses
 
     async def _patch(self, patches: list[ServicePatch]) -> list[ApiError]:
         done, failed = await self.writer.patch_services(patches)
@@ -159,12 +164,15 @@ class Controller:
         await self._raise_terms(intents)
         changes = pack(intents, self.writer.slices)
         if changes.write or changes.delete:
-            await self.ledger.confirm(item.address for item in intents.announcements)
+            known = contents.announcements
+            news = [a for a in intents.announcements if known.get(a.address) != a]
+            await self.ledger.confirm(item.address for item in news)
         try:
             await self.writer.write_slices(changes)
         except ApiError as error:
             if error.conflict or error.gone:
-                await self.writer.load_slices()
+                await self.ledger.load()
+                await self.world.load(self.client, self.namespace)
                 raise AgainError(f"AnnouncementSlice: {error}") from error
             raise
         now = asyncio.get_running_loop().time()

@@ -233,11 +233,6 @@ class Writer:
         """The slices as last read, written or watched, by name."""
         return {item.metadata.name: item for item in self._known.nouns.values()}
 
-    async def load_slices(self) -> None:
-        """Reads the slices as they are."""
-        found, version = await self._client.list(resources.AnnouncementSlice, self._slices)
-        self._known.take_all(found, version)
-
     async def write_slices(self, changes: SliceChanges) -> None:
         """Node sets first, then announcements, then deletions; raises ApiError."""
         for sets in [item for item in changes.write if item.spec.node_sets]:

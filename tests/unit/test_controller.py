@@ -157,3 +157,25 @@ def test_while_an_address_changes_hands_nobody_else_shows_it(scene: Scene) -> No
         leader.settle()
     assert (scene.shown(WEB), scene.shown(API)) == (["192.0.2.2"], ["192.0.2.1"])
     assert not scene.shown_twice
+
+
+def test_a_write_that_fails_holds_up_only_who_waits_for_that_address(scene: Scene) -> None:
+    leader = scene.led_by("c0")
+    scene.make(WEB, ip="192.0.2.1")
+    scene.hear(leader)
+    scene.step(leader)
+    scene.make(API, ip="192.0.2.3")
+    scene.ask(WEB, "192.0.2.2")
+    scene.make("shop/third", ip="192.0.2.1")
+    scene.hear(leader)
+    leader.step()
+    while leader.busy:
+        request = leader.door.waiting[0]
+        fails = request.path == f"{service_path(WEB)}/status"
+        leader.door.let(request, "error" if fails else "ok")
+        leader.settle()
+    assert scene.shown(API) == ["192.0.2.3"]
+    assert scene.shown("shop/third") == []
+    assert not scene.shown_twice
+    scene.step(leader)
+    assert scene.shown("shop/third") == ["192.0.2.1"]
