@@ -116,16 +116,14 @@ class PreferredNodes:
 
 
 @dataclass(frozen=True, slots=True)
-class L2Advertisement:
-    """An L2Advertisement. No pool named and no pool selector: all pools; no interface: all."""
+class Advertisement:
+    """What both kinds of advertisement select. No pool named and no pool selector: all pools."""
 
     name: str
     pools: frozenset[str] = frozenset()
     pool_selectors: tuple[Selector, ...] = ()
     node_selectors: tuple[Selector, ...] = ()
     service_selectors: tuple[Selector, ...] = ()
-    preferred: tuple[PreferredNodes, ...] = ()
-    interfaces: frozenset[str] = frozenset()
 
     def selects_pool(self, name: str, labels: Mapping[str, str]) -> bool:
         """Whether it advertises the addresses of that pool."""
@@ -140,6 +138,14 @@ class L2Advertisement:
     def selects_node(self, labels: Mapping[str, str]) -> bool:
         """Whether nodes with those labels may announce for it."""
         return not self.node_selectors or any_matches(self.node_selectors, labels)
+
+
+@dataclass(frozen=True, slots=True)
+class L2Advertisement(Advertisement):
+    """An L2Advertisement. No interface: all."""
+
+    preferred: tuple[PreferredNodes, ...] = ()
+    interfaces: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -159,17 +165,12 @@ class Community:
 
 
 @dataclass(frozen=True, slots=True)
-class BGPAdvertisement:
-    """A BGPAdvertisement. No pool named and no pool selector: all pools; no peer: all.
+class BGPAdvertisement(Advertisement):
+    """A BGPAdvertisement. No peer: all.
 
     ``local_pref`` 0 is none; ``communities`` are sorted, aliases resolved.
     """
 
-    name: str
-    pools: frozenset[str] = frozenset()
-    pool_selectors: tuple[Selector, ...] = ()
-    node_selectors: tuple[Selector, ...] = ()
-    service_selectors: tuple[Selector, ...] = ()
     peers: frozenset[str] = frozenset()
     aggregation_length: int = 32
     aggregation_length_v6: int = 128
@@ -179,20 +180,6 @@ class BGPAdvertisement:
     def length(self, family: Family) -> int:
         """The prefix length that addresses of a family are advertised with."""
         return self.aggregation_length if family is Family.IPV4 else self.aggregation_length_v6
-
-    def selects_pool(self, name: str, labels: Mapping[str, str]) -> bool:
-        """Whether it advertises the addresses of that pool."""
-        if not self.pools and not self.pool_selectors:
-            return True
-        return name in self.pools or any_matches(self.pool_selectors, labels)
-
-    def selects_service(self, labels: Mapping[str, str]) -> bool:
-        """Whether it advertises Services with those labels."""
-        return not self.service_selectors or any_matches(self.service_selectors, labels)
-
-    def selects_node(self, labels: Mapping[str, str]) -> bool:
-        """Whether nodes with those labels may advertise for it."""
-        return not self.node_selectors or any_matches(self.node_selectors, labels)
 
     def selects_peer(self, name: str) -> bool:
         """Whether it advertises to the BGPPeer of that name."""
