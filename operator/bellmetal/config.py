@@ -261,9 +261,18 @@ class Config:
 
     def pool_of(self, address: IPAddress) -> Pool | None:
         """The pool that allows an address (sound pools never overlap)."""
-        starts, pools = self._by_start[address.version]
-        at = bisect.bisect_right(starts, int(address)) - 1
-        return pools[at] if at >= 0 and pools[at].allows(address) else None
+        try:
+            return self._found[address]
+        except KeyError:
+            starts, pools = self._by_start[address.version]
+            at = bisect.bisect_right(starts, int(address)) - 1
+            pool = pools[at] if at >= 0 and pools[at].allows(address) else None
+            return self._found.setdefault(address, pool)
+
+    @cached_property
+    def _found(self) -> dict[IPAddress, Pool | None]:
+        """What `pool_of` has found: it is asked for every address in use in each pass."""
+        return {}
 
     @cached_property
     def _by_name(self) -> dict[str, Pool]:
