@@ -140,6 +140,18 @@ def block_of(address: IPAddress) -> IPNetwork:
     return ipaddress.ip_network((address, address.max_prefixlen - LEDGER_BLOCK_BITS), strict=False)
 
 
+LONGEST = 1000  # characters of a sentence that quotes what somebody wrote
+
+
+def printable(sentence: str) -> str:
+    """A sentence that may quote anything: on one line, without control characters, not too long."""
+    if len(sentence) > LONGEST:
+        sentence = f"{sentence[:LONGEST]}…"
+    if sentence.isprintable():
+        return sentence
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in sentence)
+
+
 def quoted(addresses: list[str] | tuple[str, ...]) -> str:
     """A list of texts as MetalLB's sentences show it: ``["192.0.2.1" "192.0.2.2"]``."""
     return "[" + " ".join(f'"{address}"' for address in addresses) + "]"

@@ -25,11 +25,12 @@ before anybody sees it.
 
 from __future__ import annotations
 
+import difflib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from bellmetal.addresses import Family, IPAddress, family_of, quoted
+from bellmetal.addresses import Family, IPAddress, family_of, printable, quoted
 from bellmetal.choice import Claims, Search, by_preference, closed, why_not
 from bellmetal.cluster import Cluster, Service
 from bellmetal.config import OnOrphan, Pool
@@ -37,6 +38,9 @@ from bellmetal.holdings import Holder, Holding, Holdings
 from bellmetal.intents import Allocation, Refused, RefusedReason
 from bellmetal.sharing import Users
 from bellmetal.supply import Supply
+
+EXCLUDE, PER_FAMILY = "bellmetal.io/exclude", "bellmetal.io/addresses-per-family"
+QUOTA = "bellmetal.io/address-quota"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +92,8 @@ class _Pass:
         while self.gave_up or (self.took and self.refused):
             self._adopt_shown(services)
             self._new_round()
-            for service in services:
-                self._serve(service)
+            for service in sorted(services, key=lambda service: bool(self.has.get(service.key))):
+                self._serve(service)  # who has none comes before who lacks some
         granted = {s.key: self._granted(s) for s in services if self.has.get(s.key)}
         again_in = self.supply.cooled_in if self.refused else float("inf")
         return Allocations(granted, self.refused, self.cleared, again_in)
@@ -214,7 +218,7 @@ class _Pass:
     def _refuse(
         self, service: Service, reason: RefusedReason, message: str, additional: bool = False
     ) -> None:
-        self.refused[service.key] = Refused(service.key, reason, message, additional)
+        self.refused[service.key] = Refused(service.key, reason, printable(message), additional)
 
     # --- what it asks for by address -------------------------------------------------------------
 
@@ -239,7 +243,7 @@ class _Pass:
         pool, wanted = self.config.pool_of(address), service.request.pool
         text = quoted([str(address)])
         if pool is None:
-            message = f"{text} is not allowed in config: no IPAddressPool contains it"
+            message = f"{text} is not allowed in config: {self._why_no_pool(address)}"
             return RefusedReason.ADDRESS_NOT_IN_POOLS, message
         if wanted and wanted != pool.name:
             message = f"requested loadBalancer IP(s) {text} is not compatible with requested"
@@ -329,7 +333,7 @@ class _Pass:
             return list({pool.name: pool for pool in pools}.values())
         pool = self.config.pool(name)
         if pool is None:
-            return RefusedReason.UNKNOWN_POOL, f'unknown pool "{name}"'
+            return RefusedReason.UNKNOWN_POOL, f'unknown pool "{name}"{self._nearest(name)}'
         return closed(pool, service) or [pool]
 
     def _over_quota(
@@ -343,7 +347,24 @@ class _Pass:
         counts.update(new)
         if len(+counts) <= quota:
             return ""
-        return f"namespace {service.namespace} may have {quota} addresses and has them"
+        has = len(+Counter(self.in_namespace[service.namespace]))
+        allowed = f"namespace {service.namespace} has {has} addresses, and {QUOTA} allows {quota}"
+        return allowed + (": a number that cannot be read counts as 0" if not quota else "")
+
+    def _nearest(self, name: str) -> str:
+        names = [pool.name for pool in self.config.pools]
+        near = difflib.get_close_matches(name[:253], names, n=1)
+        if near:
+            return f'; did you mean "{near[0]}"?'
+        return "; there are " + ", ".join(names[:5]) if names else "; there is no pool at all"
+
+    def _why_no_pool(self, address: IPAddress) -> str:
+        for pool in self.config.pools:
+            if any(address in entry for entry in pool.ranges):
+                excluded = any(address in entry for entry in pool.excluded)
+                why = EXCLUDE if excluded else "avoidBuggyIPs"
+                return f"IPAddressPool/{pool.name} contains it, but {why} takes it out"
+        return "no IPAddressPool contains it"
 
     def _none_left(self, service: Service, missing: Counter[Family]) -> tuple[RefusedReason, str]:
         reason, pools = RefusedReason.NO_ADDRESS_LEFT, self.config.pools
@@ -388,8 +409,11 @@ def _family_fault(service: Service) -> tuple[RefusedReason, str] | None:
         return RefusedReason.BAD_REQUEST, message
     repeated = len(set(service.request.addresses)) < len(service.request.addresses)
     if repeated or max(counts.values()) > service.per_family:
-        return RefusedReason.BAD_REQUEST, f"IPFamilyForAddresses: same address family {texts}"
+        message = f"IPFamilyForAddresses: same address family {texts}"
+        hint = "one stands there twice" if repeated else f"for several see {PER_FAMILY}"
+        return RefusedReason.BAD_REQUEST, f"{message}: {hint}"
     if counts.keys() != set(service.families):
         message = f"requested loadBalancer IP(s) {texts} does not match the ipFamily of the service"
-        return RefusedReason.FAMILY_MISMATCH, message
+        families = " and ".join(family.value for family in service.families)
+        return RefusedReason.FAMILY_MISMATCH, f"{message}: it wants {families}"
     return None

@@ -147,8 +147,10 @@ def why_not(pool: Pool, service: Service, missing: Counter[Family]) -> str:
         return "autoAssign is false"
     lacking = [family.value for family in missing if not pool.capacity(family)]
     if lacking:
-        return f"no {lacking[0]}"
-    return "all in use or cooling down" if pool.cool_down else "all in use"
+        there = any(entry.family is family for entry in pool.ranges for family in missing)
+        return f"all {lacking[0]} excluded" if there else f"no {lacking[0]}"
+    states = {"in use": True, "reserved": pool.reserved, "cooling down": pool.cool_down}
+    return "all " + " or ".join(state for state, possible in states.items() if possible)
 
 
 def by_preference(config: Config, service: Service) -> list[Pool]:

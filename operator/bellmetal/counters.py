@@ -20,21 +20,28 @@ FOUR, SIX = Family.IPV4, Family.IPV6
 def count(pools: Iterable[Pool], allocations: Allocations) -> dict[str, IPAddressPoolStatus]:
     """The status of every pool that is valid; an address that is shared counts once.
 
-    An address that its pool allows no more is assigned, and not one of those that are available.
+    Orphans do not count: their pool does not have them any more. What is reserved is not available,
+    nor is anything out of a draining pool.
     """
     used: dict[tuple[str, Family], set[IPAddress]] = defaultdict(set)
     for allocation in allocations.granted.values():
         for address, name in zip(allocation.addresses, allocation.pools, strict=True):
             used[name, family_of(address)].add(address)
 
+    def assigned(pool: Pool, family: Family) -> int:
+        return sum(pool.allows(address) for address in used[pool.name, family])
+
     def available(pool: Pool, family: Family) -> int:
-        inside = sum(pool.allows(address) for address in used[pool.name, family])
-        return min(MOST, pool.capacity(family) - inside)
+        if pool.draining:
+            return 0
+        reserved = {a for a in pool.reserved if family_of(a) is family and pool.allows(a)}
+        kept = len(reserved - used[pool.name, family])
+        return min(MOST, pool.capacity(family) - assigned(pool, family) - kept)
 
     return {
         pool.name: IPAddressPoolStatus(
-            assigned_ipv4=len(used[pool.name, FOUR]),
-            assigned_ipv6=len(used[pool.name, SIX]),
+            assigned_ipv4=assigned(pool, FOUR),
+            assigned_ipv6=assigned(pool, SIX),
             available_ipv4=available(pool, FOUR),
             available_ipv6=available(pool, SIX),
         )

@@ -19,6 +19,7 @@ from bellmetal.validation.annotations import service_wishes
 PREFIXES = ("metallb.io", "metallb.universe.tf")  # the first wins, also when it is empty
 DEPRECATED = "metallb.universe.tf/"
 POOL_ANNOTATION = "metallb.io/ip-allocated-from-pool"
+HOW_TO_ASK = 'write addresses with commas between them, as in "192.0.2.1,2001:db8::1"'
 SERVICE_NAME_LABEL = "kubernetes.io/service-name"
 ALLOCATED = "bellmetal.io/AddressAllocated"
 ANNOUNCED = "bellmetal.io/Announced"
@@ -91,6 +92,7 @@ def _request(
     text = annotation(annotations, "loadBalancerIPs")
     if text and spec.load_balancer_ip:
         fault = "service can not have both metallb.io/loadBalancerIPs and svc.Spec.LoadBalancerIP"
+        fault += ": keep the annotation, the field is deprecated in Kubernetes"
         return Request(pool=pool, fault=fault)
     try:
         if text:
@@ -100,7 +102,9 @@ def _request(
             return Request((parse_address(spec.load_balancer_ip),), pool)
     except AddressError:
         field = "metallb.io/loadBalancerIPs:" if text else "spec.loadBalancerIP"
-        return Request(pool=pool, fault=f'invalid {field} "{text or spec.load_balancer_ip}"')
+        fault = f'invalid {field} "{text or spec.load_balancer_ip}"'
+        how = HOW_TO_ASK if text else 'write one address, as in "192.0.2.1"'
+        return Request(pool=pool, fault=f"{fault}: {how}")
     return Request(pool=pool)
 
 

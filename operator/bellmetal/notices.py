@@ -6,10 +6,11 @@ May live here: when and how something is said. May not: why (the decisions carry
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 
 from bellmetal import kube, metrics
-from bellmetal.addresses import IPAddress
+from bellmetal.addresses import IPAddress, printable
 from bellmetal.allocation import Allocations
 from bellmetal.cluster import Condition, Service
 from bellmetal.config import Problem
@@ -22,6 +23,7 @@ from bellmetal.writer import ServicePatch, not_announced
 
 log = logging.getLogger(__name__)
 
+MOST_AT_ONCE = 20  # events about one object
 PATIENCE = 5.0  # seconds that an address may be withheld (endpoints come later) before we say so
 
 
@@ -51,16 +53,21 @@ class Notices:
     def problems(self, problems: Iterable[Problem]) -> None:
         """Invalid configuration: an event on the object at fault, and one line of log."""
         now = frozenset(problems)
+        told: Counter[tuple[str, str]] = Counter()
         for problem in sorted(now - self._problems, key=str):
-            log.error(str(problem), extra={"op": "validate", "event": "invalidConfiguration"})
+            told[problem.kind, problem.name] += 1
+            if told[problem.kind, problem.name] > MOST_AT_ONCE:
+                continue  # all stand in the ConfigurationState
+            text = printable(str(problem))
+            log.error(text, extra={"op": "validate", "event": "invalidConfiguration"})
             about = self._world.reference(problem)
             if about is not None:
-                message = f"{problem.path}: {problem.message}"
+                message = printable(f"{problem.path}: {problem.message}")
                 self._events.record(
                     about, "InvalidConfiguration", message, warning=True, once="problem"
                 )
         for problem in sorted(self._problems - now, key=str):
-            log.info("solved: %s", problem, extra={"op": "validate"})
+            log.info("solved: %s", printable(str(problem)), extra={"op": "validate"})
         self._problems = now
         metrics.CONFIG_LOADED.set(1)
         metrics.CONFIG_STALE.set(1 if now else 0)
@@ -68,7 +75,7 @@ class Notices:
     def services(self, services: Iterable[Service]) -> None:
         """Annotations of Services that are unknown or wrong."""
         now = {
-            service.key: "; ".join(service.problems)
+            service.key: printable("; ".join(service.problems))
             for service in services
             if service.problems and service.ours and service.wants_address
         }
@@ -132,7 +139,7 @@ class Notices:
         }
         self._orphaned = self._tell_new(self._orphaned, orphans, "AddressOrphaned", warning=True)
         lacking = {
-            key: f"cannot assign additional IP in PreferDualStack: {item.message}"
+            key: f"cannot assign additional IP{_in_prefer(self._world, key)}: {item.message}"
             for key, item in allocations.refused.items()
             if item.additional
         }
@@ -223,3 +230,10 @@ class Notices:
             self._events.record(
                 told.reference, "notAnnounced", sentence, warning=True, once="problem"
             )
+
+
+def _in_prefer(world: World, key: str) -> str:
+    """MetalLB's words, where they are true."""
+    told = world.services.nouns.get(key)
+    prefers = told is None or told.service.family_policy == "PreferDualStack"
+    return " in PreferDualStack" if prefers else ""

@@ -218,7 +218,7 @@ def test_a_quota_of_a_namespace(scene: Scene) -> None:
         scene.service("one")
         scene.wait_shows("one", "LAN.200")
         scene.service("two")
-        no = "namespace shop may have 1 addresses and has them"
+        no = "namespace shop has 1 addresses, and bellmetal.io/address-quota allows 1"
         scene.wait_condition("two", CONDITION, "QuotaExceeded", no)
     finally:
         scene.rest.patch(path, {"metadata": {"annotations": {f"{WISH}address-quota": None}}})

@@ -30,7 +30,8 @@ class Row:
 
 ROWS = {
     "by annotation and in the spec": Row(
-        "service can not have both metallb.io/loadBalancerIPs and svc.Spec.LoadBalancerIP",
+        "service can not have both metallb.io/loadBalancerIPs and svc.Spec.LoadBalancerIP:"
+        " keep the annotation, the field is deprecated in Kubernetes",
         "BadRequest",
         "LAN.203",
         lambda scene: scene.change("web", {IPS: None}),
@@ -38,14 +39,16 @@ ROWS = {
         spec={"loadBalancerIP": "LAN.203"},
     ),
     "an annotation that is no address": Row(
-        'invalid metallb.io/loadBalancerIPs: "LAN.2x2"',
+        'invalid metallb.io/loadBalancerIPs: "LAN.2x2": write addresses with commas between them,'
+        ' as in "192.0.2.1,2001:db8::1"',
         "BadRequest",
         "LAN.202",
         lambda scene: scene.change("web", {IPS: "LAN.202"}),
         annotations={IPS: "LAN.2x2"},
     ),
     "two addresses of one family": Row(
-        'IPFamilyForAddresses: same address family ["LAN.201" "LAN.202"]',
+        'IPFamilyForAddresses: same address family ["LAN.201" "LAN.202"]:'
+        " for several see bellmetal.io/addresses-per-family",
         "BadRequest",
         "LAN.202",
         lambda scene: scene.change("web", {IPS: "LAN.202"}),
@@ -67,7 +70,7 @@ ROWS = {
         annotations={IPS: "LAN.200"},
     ),
     "a pool that is not there": Row(
-        'unknown pool "dmz"',
+        'unknown pool "dmz"; there are closed, lan, one',
         "UnknownPool",
         "LAN.230",
         lambda scene: scene.pool("dmz", "LAN.230-LAN.239"),

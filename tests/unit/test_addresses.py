@@ -13,6 +13,7 @@ from bellmetal.addresses import (
     is_buggy,
     parse_address,
     parse_range,
+    printable,
     quoted,
 )
 from builders import addresses, ranges
@@ -146,3 +147,16 @@ def test_a_block_holds_256_addresses(address: str, block: str) -> None:
 
 def test_texts_are_quoted_as_in_the_sentences_of_metallb() -> None:
     assert quoted(["192.0.2.1", "192.0.2.2"]) == '["192.0.2.1" "192.0.2.2"]'
+
+
+@pytest.mark.parametrize(
+    ("sentence", "shown"),
+    [
+        ("plain words", "plain words"),
+        ("two\nlines\x1b[31m\x00", "two\\nlines\\x1b[31m\\x00"),
+        ("Zürich", "Zürich"),
+        ("x" * 2000, "x" * 1000 + "…"),
+    ],
+)
+def test_a_sentence_that_quotes_anything_stays_on_one_line(sentence: str, shown: str) -> None:
+    assert printable(sentence) == shown

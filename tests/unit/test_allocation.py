@@ -258,7 +258,7 @@ def refused(reason: RefusedReason, message: str) -> dict[str, Refused]:
             {"pool": "nowhere"},
             [SMALL],
             RefusedReason.UNKNOWN_POOL,
-            'unknown pool "nowhere"',
+            'unknown pool "nowhere"; there are small',
             id="a pool that does not exist",
         ),
         pytest.param(
@@ -308,14 +308,15 @@ def refused(reason: RefusedReason, message: str) -> dict[str, Refused]:
             [SMALL],
             RefusedReason.FAMILY_MISMATCH,
             'requested loadBalancer IP(s) ["2001:db8::1"] does not match'
-            " the ipFamily of the service",
+            " the ipFamily of the service: it wants IPv4",
             id="an IPv6 address for an IPv4 Service",
         ),
         pytest.param(
             {"ip": ["192.0.2.1", "192.0.2.2"]},
             [SMALL],
             RefusedReason.BAD_REQUEST,
-            'IPFamilyForAddresses: same address family ["192.0.2.1" "192.0.2.2"]',
+            'IPFamilyForAddresses: same address family ["192.0.2.1" "192.0.2.2"]:'
+            " for several see bellmetal.io/addresses-per-family",
             id="two addresses of one family",
         ),
         pytest.param(

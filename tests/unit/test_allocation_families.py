@@ -106,26 +106,29 @@ def test_what_a_new_service_gets(wants: dict[str, Any], pools: list[Any], expect
         pytest.param(
             PREFER | {"ip": "192.0.2.1"},
             [V4, V6],
-            'requested loadBalancer IP(s) ["192.0.2.1"] does not match the ipFamily of the service',
+            'requested loadBalancer IP(s) ["192.0.2.1"] does not match the ipFamily of the service:'
+            " it wants IPv4 and IPv6",
             id="one address for two families",
         ),
         pytest.param(
             {"ip": ["192.0.2.1", "2001:db8::1"]},
             [V4, V6],
             'requested loadBalancer IP(s) ["192.0.2.1" "2001:db8::1"]'
-            " does not match the ipFamily of the service",
+            " does not match the ipFamily of the service: it wants IPv4",
             id="two addresses for one family",
         ),
         pytest.param(
             PREFER | {"ip": ["192.0.2.1", "192.0.2.2"]},
             [V4],
-            'IPFamilyForAddresses: same address family ["192.0.2.1" "192.0.2.2"]',
+            'IPFamilyForAddresses: same address family ["192.0.2.1" "192.0.2.2"]:'
+            " for several see bellmetal.io/addresses-per-family",
             id="two of one family",
         ),
         pytest.param(
             PREFER | {"ip": ["192.0.2.1", "192.0.2.1"]},
             [V4],
-            'IPFamilyForAddresses: same address family ["192.0.2.1" "192.0.2.1"]',
+            'IPFamilyForAddresses: same address family ["192.0.2.1" "192.0.2.1"]:'
+            " one stands there twice",
             id="one twice",
         ),
         pytest.param(

@@ -38,7 +38,8 @@ def test_what_is_excluded_is_never_given_and_cannot_be_asked_for() -> None:
     lan = pool("lan", THREE, excluded=ranges("192.0.2.1-192.0.2.2"))
     assert given(cluster(service("shop/web"), pools=[lan])) == {"shop/web": "192.0.2.3"}
     assert message(cluster(service("shop/web", "192.0.2.1"), pools=[lan])) == (
-        '["192.0.2.1"] is not allowed in config: no IPAddressPool contains it'
+        '["192.0.2.1"] is not allowed in config: IPAddressPool/lan contains it,'
+        " but bellmetal.io/exclude takes it out"
     )
 
 
@@ -212,9 +213,15 @@ def test_a_quota_takes_nothing_away_and_says_what_it_refuses() -> None:
     ledger = held(holding("192.0.2.1", "shop/a"), holding("192.0.2.2", "shop/b"))
     world = limited(1, service("shop/a"), service("shop/b"), service("shop/web"))
     assert given(world, ledger) == {"shop/a": "192.0.2.1", "shop/b": "192.0.2.2"}
-    assert message(world, ledger) == "namespace shop may have 1 addresses and has them"
+    assert (
+        message(world, ledger)
+        == "namespace shop has 2 addresses, and bellmetal.io/address-quota allows 1"
+    )
     asking = limited(1, service("shop/a"), service("shop/b"), service("shop/web", "192.0.2.3"))
-    assert message(asking, ledger) == "namespace shop may have 1 addresses and has them"
+    assert (
+        message(asking, ledger)
+        == "namespace shop has 2 addresses, and bellmetal.io/address-quota allows 1"
+    )
 
 
 def test_exchanging_an_address_needs_no_room_in_the_quota() -> None:

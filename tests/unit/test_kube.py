@@ -21,7 +21,10 @@ from builders import (
     service_object,
 )
 
-BOTH = "service can not have both metallb.io/loadBalancerIPs and svc.Spec.LoadBalancerIP"
+BOTH = (
+    "service can not have both metallb.io/loadBalancerIPs and svc.Spec.LoadBalancerIP:"
+    " keep the annotation, the field is deprecated in Kubernetes"
+)
 
 
 def test_a_service_becomes_a_noun() -> None:
@@ -112,11 +115,21 @@ def test_which_services_are_ours(
         pytest.param(
             {"metallb.io/loadBalancerIPs": "192.0.2.1,web", "metallb.io/address-pool": "main"},
             "",
-            Request(pool="main", fault='invalid metallb.io/loadBalancerIPs: "192.0.2.1,web"'),
+            Request(
+                pool="main",
+                fault='invalid metallb.io/loadBalancerIPs: "192.0.2.1,web": write addresses'
+                " with commas"
+                ' between them, as in "192.0.2.1,2001:db8::1"',
+            ),
             id="one of them is no address",
         ),
         pytest.param(
-            {}, "web", Request(fault='invalid spec.loadBalancerIP "web"'), id="not an address"
+            {},
+            "web",
+            Request(
+                fault='invalid spec.loadBalancerIP "web": write one address, as in "192.0.2.1"'
+            ),
+            id="not an address",
         ),
     ],
 )

@@ -15,7 +15,7 @@ from bellmetal.counters import count, measure
 from bellmetal.intents import Allocation
 from bellmetal.resources import IPAddressPoolStatus
 from bellmetal.speaker import _Counts
-from builders import allocation, pool
+from builders import addresses, allocation, pool
 
 LINE = re.compile(r"(\w+)(?:\{(.*)\})? (\S+)")
 LABEL = re.compile(r'(\w+)="([^"]*)"')
@@ -142,7 +142,14 @@ def test_a_pool_that_is_gone_is_counted_no_more() -> None:
     [
         pytest.param(pool(), [], (0, 256, 0, 0), id="nothing is assigned"),
         pytest.param(pool(), ["192.0.2.1"], (1, 255, 0, 0), id="one is"),
-        pytest.param(pool(), ["198.51.100.1"], (1, 256, 0, 0), id="one that it allows no more"),
+        pytest.param(pool(), ["198.51.100.1"], (0, 256, 0, 0), id="one that it allows no more"),
+        pytest.param(pool(draining=True), ["192.0.2.1"], (1, 0, 0, 0), id="it is draining"),
+        pytest.param(
+            pool(reserved=dict.fromkeys(addresses("192.0.2.1", "192.0.2.2"), "")),
+            ["192.0.2.1"],
+            (1, 254, 0, 0),
+            id="one of two that are reserved",
+        ),
         pytest.param(pool(avoid_buggy=True), [], (0, 254, 0, 0), id="avoided ones do not count"),
         pytest.param(pool("main", "192.0.2.0/32", avoid_buggy=True), [], (0, 0, 0, 0), id="none"),
         pytest.param(

@@ -159,6 +159,7 @@ def test_refusals_by_metallbs_reasons(refused: Refused, shown: str, news: str) -
 
 def test_an_address_that_it_loses_and_one_that_it_lacks_are_told_once() -> None:
     told = Told()
+    told.world.services.take(service_object(ip_family_policy="PreferDualStack"))
     lacking = Refused("shop/web", RefusedReason.NO_ADDRESS_LEFT, "no IPv6", additional=True)
     granted = {"shop/web": allocation("shop/web", "192.0.2.1")}
     cleared = {"shop/web": "pool main not compatible for ip assignment"}

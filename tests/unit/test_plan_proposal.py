@@ -219,13 +219,11 @@ def test_a_mark_of_the_last_apply_that_is_no_json_is_as_none() -> None:
 async def test_what_has_no_part_is_listed_and_nothing_of_it_is_shown(stage: Stage) -> None:
     report = await stage.plan(
         given("Secret", "bgp", "v1", stringData={"password": "s3cret"}),
-        given("AddressPool", "old"),
         given("Service", "fn", "serving.knative.dev/v1"),
         pool_file("far", "192.0.2.0/24", namespace="elsewhere"),
     )
     assert [(item.kind, item.name, item.reason) for item in report.ignored] == [
         ("Secret", "bgp", "Bellmetal reads nothing of this kind"),
-        ("AddressPool", "old", "Bellmetal reads nothing of this kind"),
         ("Service", "fn", "Bellmetal reads nothing of this kind"),
         ("IPAddressPool", "far", "it is in namespace elsewhere, and metallb-system alone counts"),
     ]
@@ -235,6 +233,12 @@ async def test_what_has_no_part_is_listed_and_nothing_of_it_is_shown(stage: Stag
 @pytest.mark.parametrize(
     ("bodies", "sentence"),
     [
+        pytest.param(
+            [given("IPAddressPol", "a")],
+            'new.yaml, document 1: metallb.io has no kind "IPAddressPol";'
+            ' did you mean "IPAddressPool"?',
+            id="a kind",
+        ),
         pytest.param(
             [given("IPAddressPool", "a", "metallb.io/v1beta9")],
             'new.yaml, document 1: apiVersion: IPAddressPool has no version "v1beta9";'

@@ -246,3 +246,23 @@ def test_a_typo_is_told_and_a_wrong_value_lets_nothing_change() -> None:
 )
 def test_durations_as_go_reads_them(text: str, seconds: float | None) -> None:
     assert parse_duration(text) == seconds
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("metallb.io/loadBalancerIP", "loadBalancerIPs"),
+        ("metallb.io/adress-pool", "address-pool"),
+        ("metallb.universe.tf/allow-shared-ips", "allow-shared-ip"),
+        ("metallb.io/address-pool", ""),
+        ("metallb.io/something-else", ""),
+        ("example.com/adress-pool", ""),
+    ],
+)
+def test_metallbs_annotations_that_are_nearly_right(name: str, hint: str) -> None:
+    found = service_wishes({name: "x"})
+    sentence = (
+        f'metadata.annotations[{name}]: unknown annotation; did you mean "metallb.io/{hint}"?'
+    )
+    assert found.problems == ((sentence,) if hint else ())
+    assert found.fault == ""

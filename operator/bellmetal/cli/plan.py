@@ -9,6 +9,7 @@ import asyncio
 import io
 import os
 import sys
+from dataclasses import replace
 
 from bellmetal.api import ApiError, Client, find_access
 from bellmetal.cli.files import Document, FileError, read_files
@@ -16,6 +17,7 @@ from bellmetal.cli.proposal import ADDRESSED, Change, Desk, Proposal
 from bellmetal.cli.report import Report, as_json, print_table
 from bellmetal.cluster import Cluster
 from bellmetal.comparison import Moment, compare, decide, follow, moves, renumbers
+from bellmetal.config import OnOrphan
 from bellmetal.events import timestamp
 from bellmetal.ledger import Ledger
 from bellmetal.settings import PlanSettings, SettingsError
@@ -73,7 +75,9 @@ async def plan(
     proposal = desk.propose(documents, settings.delete, settings.replace)
     live = await desk.fetch(client, proposal.changes)
     old = world.validated()
-    before = decide(world.cluster(old.config), ledger.holdings, now)
+    # what is held now is held whatever would be renumbered with the flags that are given
+    settled = replace(world.cluster(old.config), on_orphan=OnOrphan.KEEP)
+    before = decide(settled, ledger.holdings, now)
     steps = []
     for change in proposal.changes:
         desk.lay(change, live.get(change))

@@ -6,6 +6,7 @@ May live here: which object takes whose place. May not: reading files (`files.py
 from __future__ import annotations
 
 import asyncio
+import difflib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -23,6 +24,7 @@ from bellmetal.validation.report import hint
 from bellmetal.world import World
 
 GROUP = "metallb.io"
+STATUSES = ("ServiceL2Status", "ServiceBGPStatus", "ConfigurationState")  # for people to read
 OLDER = {"BGPPeer": ("v1beta1",)}  # versions of a kind that have the fields of the one we read
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 NAMESPACE_LABEL = "kubernetes.io/metadata.name"
@@ -113,6 +115,11 @@ class Desk:
     def _why_ignored(self, document: Document) -> str:
         group, _, version = document.api_version.rpartition("/")
         collection = self.kinds.get(document.kind)
+        if collection is None and group == GROUP and document.kind not in STATUSES:
+            names = [name for name, item in self.kinds.items() if item.kind.group == GROUP]
+            near = difflib.get_close_matches(document.kind, names, n=1)
+            hint = f'; did you mean "{near[0]}"?' if near else ""
+            raise FileError(f'{document.place}: {GROUP} has no kind "{document.kind}"{hint}')
         if collection is None or collection.kind.group != group:
             return "Bellmetal reads nothing of this kind"
         known = (collection.kind.version, *OLDER.get(document.kind, ()))

@@ -5,6 +5,7 @@ May live here: names, and what a text alone says. May not: what the object has t
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -26,6 +27,10 @@ ON_ORPHAN = f"{PREFIX}on-orphan"
 QUOTA = f"{PREFIX}address-quota"
 PER_FAMILY = f"{PREFIX}addresses-per-family"
 MOST_PER_FAMILY = 16
+
+METALLB = ("metallb.io", "metallb.universe.tf")
+METALLB_WORDS = ("address-pool", "loadBalancerIPs", "allow-shared-ip", "ip-allocated-from-pool")
+PREFIXED = re.compile(r"(?:bellmetal\.io|metallb\.io|metallb\.universe\.tf)/")
 
 NAME = re.compile(r"[a-z0-9](?:[-a-z0-9]*[a-z0-9])?")
 DIGITS = re.compile(r"[0-9]{1,9}")
@@ -78,16 +83,28 @@ class Wishes:
 
 def service_wishes(annotations: Mapping[str, str]) -> Wishes:
     """What the annotations of a Service ask for."""
-    if not any(name.startswith(PREFIX) for name in annotations):
+    if not any(PREFIXED.match(name) for name in annotations):
         return NO_WISHES
     report = Report("Service", "", "")
     found = read_annotations("Service", annotations, report)
+    for name in sorted(annotations):
+        _look_for_misspelt(name, report)
     problems = tuple(f"{item.path}: {item.message}" for item in report.problems)
     fault = "" if report.sound else problems[0]
     return Wishes(found.get(PER_FAMILY, 1), problems, fault)
 
 
 NO_WISHES = Wishes()
+
+
+def _look_for_misspelt(name: str, report: Report) -> None:
+    """MetalLB's own: one that is nearly right is asked about, others may be anything."""
+    prefix, _, word = name.partition("/")
+    if prefix not in METALLB or word in METALLB_WORDS:
+        return
+    if near := difflib.get_close_matches(word, METALLB_WORDS, n=1, cutoff=0.8):
+        message = f'unknown annotation; did you mean "metallb.io/{near[0]}"?'
+        report.note(path_of(name), message)
 
 
 # --- parsers: text → what it says, and a word about each fault ------------------------------------
