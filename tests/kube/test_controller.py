@@ -238,7 +238,7 @@ def test_buggy_addresses_are_avoided_where_the_pool_says_so(scene: Scene) -> Non
         "odd",
         "AllocationFailed",
         'Failed to allocate IP for "shop/odd": ["LAN.0"] is not allowed in config: '
-        "no IPAddressPool contains it",
+        "IPAddressPool/wary contains it, but avoidBuggyIPs takes it out",
     )
 
 

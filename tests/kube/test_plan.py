@@ -225,8 +225,8 @@ def test_services_of_the_file(scene: Scene, proposal: Proposal) -> None:
     proposal.write(
         service("asks", {IPS: "LAN.209"}),
         service("gone", type="ClusterIP", allocateLoadBalancerNodePorts=None),
-        service("dual", ipFamilyPolicy="RequireDualStack"),
         service("six", ipFamilies=["IPv6"]),
+        service("dual", ipFamilyPolicy="RequireDualStack"),
         service("asks-too", {IPS: "LAN.250"}),
     )
     planned = proposal.plan(status=3)
