@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable, Sequence
+from ipaddress import IPv6Address
 from typing import ClassVar
 
 from bellmetal.facts import Interface
 from bellmetal_layer2.filters import Instruction
 
-LAN0 = Interface("lan0", 2, bytes.fromhex("02000000000a"), True)
+LAN0 = Interface("lan0", 2, bytes.fromhex("02000000000a"), True, ("fe80::a/64",))
 
 
 class FakeSocket:
@@ -51,6 +52,25 @@ class FakeSocket:
 
     def close(self) -> None:
         self.closed = True
+
+
+class FakeMemberships:
+    """A `Memberships`: the groups that are joined, by the interface's index."""
+
+    joined: ClassVar[dict[int, set[IPv6Address]]] = {}
+
+    def __init__(self, index: int) -> None:
+        self._groups = self.joined[index] = set()
+
+    def join(self, group: IPv6Address) -> None:
+        assert group not in self._groups
+        self._groups.add(group)
+
+    def leave(self, group: IPv6Address) -> None:
+        self._groups.remove(group)
+
+    def close(self) -> None:
+        self._groups.clear()
 
 
 class FakeWatcher:

@@ -1,22 +1,24 @@
 """The layer-2 announcer: ownership and responder on one loop, sockets and netlink around them.
 
-The loop that answers ARP is the loop that sends the beacons: what does not beacon, does not answer.
+The loop that answers is the loop that sends the beacons: what does not beacon, does not answer.
 """
 
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import logging
 from collections.abc import Iterable
+from ipaddress import IPv6Address
 
 from bellmetal.addresses import IPAddress
 from bellmetal.announcer import Context, Desired, Liveness
 from bellmetal.facts import Facts, Finding, Interface, Owned
 from bellmetal.intents import Announcement
 from bellmetal.pump import Pump
-from bellmetal_layer2 import arp, beacon, filters
+from bellmetal_layer2 import beacon
+from bellmetal_layer2.groups import Join, Leave
 from bellmetal_layer2.interfaces import Watcher
+from bellmetal_layer2.links import Link, Questions
 from bellmetal_layer2.messages import (
     Carrier,
     Effect,
@@ -32,7 +34,6 @@ from bellmetal_layer2.messages import (
 )
 from bellmetal_layer2.ownership import Ownership
 from bellmetal_layer2.responder import Arrived, Ignored, Responder, ResponderEffect, Transmit
-from bellmetal_layer2.sockets import PacketSocket
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +41,7 @@ HANDOVER = 1.0  # seconds that a planned end waits for others to take over
 
 
 class Layer2Announcer:
-    """Answers ARP for the addresses that this node owns; see README.md."""
+    """Answers ARP and NDP for the addresses that this node owns; see README.md."""
 
     name = "layer2"
     protocol = "layer2"
@@ -53,8 +54,7 @@ class Layer2Announcer:
         self._owning = Pump(self._ownership, self._perform, context.clock)
         self._answering = Pump(self._responder, self._transmit, context.clock)
         self._interfaces: dict[str, Interface] = {}
-        self._arp: dict[str, PacketSocket] = {}
-        self._beacons: dict[str, PacketSocket] = {}
+        self._links: dict[str, Link] = {}
         self._wanted: dict[IPAddress, Announcement] = {}
         self._findings: dict[str, Finding] = {}
         self._watching: asyncio.Task[None] | None = None
@@ -108,14 +108,13 @@ class Layer2Announcer:
             self._watching.cancel()
         self._owning.stop()
         self._answering.stop()
-        for socket in (*self._arp.values(), *self._beacons.values()):
-            socket.close()
-        self._arp.clear()
-        self._beacons.clear()
+        for link in self._links.values():
+            link.close()
+        self._links.clear()
 
     # --- what comes in ---------------------------------------------------------------------------
 
-    def _arp_arrived(self, interface: str, frame: bytes) -> None:
+    def _asked(self, interface: str, frame: bytes) -> None:
         if self._ownership.stood_still(self._context.clock()):
             return  # the frame may be old; the next tick flushes the sockets (rule 6)
         self._answering.receive(Arrived(interface, frame))
@@ -152,46 +151,37 @@ class Layer2Announcer:
         before, self._interfaces = self._interfaces, {item.name: item for item in interfaces}
         for name, item in before.items():
             if self._interfaces.get(name, item).index != item.index or name not in self._interfaces:
-                for socket in (self._arp.pop(name, None), self._beacons.pop(name, None)):
-                    if socket is not None:
-                        socket.close()
-        for name in self._interfaces:
-            if name not in self._arp:
-                self._open(name)
-        present = [item for item in interfaces if item.name in self._arp]
+                link = self._links.pop(name, None)
+                if link is not None:
+                    link.close()
+        for item in interfaces:
+            if item.name not in self._links:
+                self._open(item)
+        present = [item for item in interfaces if item.name in self._links]
         log.info("interfaces: %s", ", ".join(item.name for item in present) or "none")
         self._answering.run(self._responder.interfaces(present, self._context.clock()))
         self._owning.receive(Carrier(bool(present)))
         self._context.changed()
 
-    def _open(self, name: str) -> None:
+    def _open(self, interface: Interface) -> None:
         """Opens the sockets of an interface; one that fails does not stop the others."""
-        code = f"interface/{name}"
+        code = f"interface/{interface.name}"
         try:
-            requests = PacketSocket(name, arp.ETHERTYPE_ARP, self._filter())
-            try:
-                signs = PacketSocket(name, beacon.ETHERTYPE_IPV6, filters.beacons())
-            except OSError:
-                requests.close()
-                raise
+            link = Link(interface, Questions.about(self._wanted))
         except OSError as error:
-            message = f"interface {name} cannot be used: {error.strerror}"
+            message = f"interface {interface.name} cannot be used: {error.strerror}"
             log.error(message, extra={"event": "interfaceFailed"})
             self._findings[code] = Finding("interfaceFailed", message)
             return
-        self._findings.pop(code, None)
-        self._arp[name], self._beacons[name] = requests, signs
-        requests.listen(self._arp_arrived)
-        signs.listen(self._beacon_arrived)
-
-    def _filter(self) -> list[filters.Instruction]:
-        addresses = [item for item in self._wanted if isinstance(item, ipaddress.IPv4Address)]
-        return filters.arp_requests_for(addresses)
+        for old in (code, f"group/{interface.name}"):
+            self._findings.pop(old, None)
+        self._links[interface.name] = link
+        link.listen(self._asked, self._beacon_arrived)
 
     def _set_filters(self) -> None:
-        program = self._filter()
-        for socket in self._arp.values():
-            socket.filter(program)
+        questions = Questions.about(self._wanted)
+        for link in self._links.values():
+            link.filter(questions)
 
     # --- what goes out ---------------------------------------------------------------------------
 
@@ -209,7 +199,7 @@ class Layer2Announcer:
                     self._answering.run(self._responder.own(address, self._names(address), now))
                     changed = True
                 case Yield(address, _):
-                    self._responder.disown(address)
+                    self._answering.run(self._responder.disown(address))
                     changed = True
                 case Reassert(address, against):
                     log.warning(
@@ -220,8 +210,8 @@ class Layer2Announcer:
                     )
                     self._answering.run(self._responder.announce(address, now))
                 case Flush(_):  # old beacons would tell of a world that is gone
-                    for socket in (*self._arp.values(), *self._beacons.values()):
-                        socket.flush()
+                    for link in self._links.values():
+                        link.flush()
                 case Said(event, message):
                     log.info(message, extra={"op": "ownership", "event": event})
                     changed = True
@@ -230,34 +220,52 @@ class Layer2Announcer:
 
     def _emit(self, item: beacon.Beacon) -> None:
         payload = beacon.encode(item, self._context.key)
-        for name, socket in self._beacons.items():
-            socket.send(beacon.wrap(payload, self._interfaces[name].mac))
+        for name, link in self._links.items():
+            link.sign(beacon.wrap(payload, self._interfaces[name].mac))
 
     def _transmit(self, effects: Iterable[ResponderEffect]) -> None:
         for effect in effects:
             match effect:
                 case Transmit(interface, frame, address, gratuitous):
-                    socket = self._arp.get(interface)
-                    if socket is None or not socket.send(frame):
+                    link = self._links.get(interface)
+                    if link is None or not link.say(frame):
                         continue
                     if gratuitous:
                         self._context.count("gratuitous_sent", address)
                     else:
                         self._context.count("requests_received", address)
                         self._context.count("responses_sent", address)
+                case Join(interface, group):
+                    self._join(interface, group)
+                case Leave(interface, group):
+                    if interface in self._links:
+                        self._links[interface].memberships.leave(group)
                 case Ignored(reason):
                     log.debug("no answer: %s", reason.value)
+
+    def _join(self, interface: str, group: IPv6Address) -> None:
+        """Without the group a switch may still flood it: what fails is said, and stops nothing."""
+        try:
+            if interface in self._links:
+                self._links[interface].memberships.join(group)
+        except OSError as error:
+            message = f"interface {interface} does not join {group}: {error.strerror}"
+            log.warning(message, extra={"event": "groupFailed"})
+            self._findings[f"group/{interface}"] = Finding("groupFailed", message)
 
     def _names(self, address: IPAddress) -> frozenset[str]:
         item = self._wanted.get(address)
         return item.interfaces if item else frozenset()
 
     def _missing_interfaces(self) -> list[Finding]:
-        """Owned addresses whose advertisement names only interfaces that are not here."""
+        """Owned addresses that no interface here can answer for."""
         found = []
         for address in self._ownership.answering:
             names = self._names(address)
             if names and not names & self._interfaces.keys():
                 message = f"none of the interfaces {', '.join(sorted(names))} of {address} is here"
                 found.append(Finding("noInterface", message))
+            elif address.version == 6 and self._links and not self._responder.places(address):
+                message = f"no interface for {address} has an IPv6 link-local address"
+                found.append(Finding("noLinkLocal", message))
         return found

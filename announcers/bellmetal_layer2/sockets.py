@@ -1,4 +1,4 @@
-"""Packet sockets (AF_PACKET): open, filter, read, write. The only file here that knows sockets."""
+"""Packet sockets (AF_PACKET) and multicast groups. The only file here that knows sockets."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import ctypes
 import errno
+import ipaddress
 import logging
 import socket
 import struct
@@ -18,6 +19,8 @@ log = logging.getLogger(__name__)
 SO_ATTACH_FILTER = 26  # asm-generic/socket.h
 MOST_PER_TURN = 64  # frames read before the loop gets its turn
 LONGEST = 2048
+IPV6_JOIN_GROUP, IPV6_LEAVE_GROUP = 20, 21  # linux/in6.h
+FULL = (errno.ENOMEM, errno.ENOBUFS)  # a socket's joins are limited by net.core.optmem_max
 
 
 class PacketSocket:
@@ -60,7 +63,7 @@ class PacketSocket:
                 if error.errno != errno.ENETDOWN:
                     log.warning("reading from %s: %s", self.interface, error.strerror)
                 return
-            if origin[2] != socket.PACKET_OUTGOING:
+            if concerns(self.interface, origin[0], origin[2]):
                 self._receive(self.interface, frame)
 
     def flush(self) -> None:
@@ -84,3 +87,62 @@ class PacketSocket:
         with contextlib.suppress(RuntimeError):  # the loop is closed already
             asyncio.get_running_loop().remove_reader(self._socket.fileno())
         self._socket.close()
+
+
+def concerns(interface: str, came_by: str, kind: int) -> bool:
+    """Whether a frame is of this interface's own network, and was not sent by us.
+
+    A socket on a trunk is also given the frames of its VLANs, without their tags: by the name of
+    the VLAN's interface, or as another host's where there is none. They are not ours to answer.
+    """
+    return came_by == interface and kind not in (socket.PACKET_OUTGOING, socket.PACKET_OTHERHOST)
+
+
+class Memberships:
+    """The multicast groups that are joined on one interface.
+
+    A join tells switches by MLD to forward the group, and the kernel tells the network card to let
+    it in, as PACKET_ADD_MEMBERSHIP would. One socket holds some thousand joins: then another one
+    is opened.
+    """
+
+    def __init__(self, index: int) -> None:
+        self._index = index
+        self._sockets: list[socket.socket] = []
+        self._joined: dict[ipaddress.IPv6Address, socket.socket] = {}
+
+    def join(self, group: ipaddress.IPv6Address) -> None:
+        """Joins a group; raises OSError if the kernel does not want to."""
+        if group in self._joined:
+            return
+        try:
+            self._join(group, self._sockets[-1] if self._sockets else self._another())
+        except OSError as error:
+            if error.errno not in FULL:
+                raise
+            self._join(group, self._another())
+
+    def leave(self, group: ipaddress.IPv6Address) -> None:
+        """Leaves a group, if it was joined."""
+        found = self._joined.pop(group, None)
+        if found is not None:
+            with contextlib.suppress(OSError):  # the interface is gone, and IPv6 with it
+                found.setsockopt(socket.IPPROTO_IPV6, IPV6_LEAVE_GROUP, self._request(group))
+
+    def close(self) -> None:
+        """Leaves all of them."""
+        for item in self._sockets:
+            item.close()
+        self._sockets.clear()
+        self._joined.clear()
+
+    def _another(self) -> socket.socket:
+        self._sockets.append(socket.socket(socket.AF_INET6, socket.SOCK_DGRAM))
+        return self._sockets[-1]
+
+    def _join(self, group: ipaddress.IPv6Address, where: socket.socket) -> None:
+        where.setsockopt(socket.IPPROTO_IPV6, IPV6_JOIN_GROUP, self._request(group))
+        self._joined[group] = where
+
+    def _request(self, group: ipaddress.IPv6Address) -> bytes:
+        return group.packed + struct.pack("@i", self._index)

@@ -80,7 +80,6 @@ class WithheldReason(enum.Enum):
     NO_ENDPOINTS = "noEndpoints"
     NO_LOCAL_ENDPOINTS = "noLocalEndpoints"
     NO_NODES = "noEligibleNodes"
-    NO_IPV6 = "noIPv6"
 
 
 @dataclass(frozen=True, slots=True)

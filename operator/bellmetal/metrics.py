@@ -96,19 +96,19 @@ ANNOUNCED = Gauge(
 )
 REQUESTS_RECEIVED = Counter(
     "metallb_layer2_requests_received",
-    "Number of ARP requests for addresses that this node owns",
+    "Number of ARP requests and neighbour solicitations for addresses that this node owns",
     ["ip"],
     registry=REGISTRY,
 )
 RESPONSES_SENT = Counter(
     "metallb_layer2_responses_sent",
-    "Number of ARP replies sent for addresses that this node owns",
+    "Number of ARP replies and neighbour advertisements sent for addresses that this node owns",
     ["ip"],
     registry=REGISTRY,
 )
 GRATUITOUS_SENT = Counter(
     "metallb_layer2_gratuitous_sent",
-    "Number of gratuitous ARP packets sent",
+    "Number of gratuitous ARP packets and unsolicited neighbour advertisements sent",
     ["ip"],
     registry=REGISTRY,
 )

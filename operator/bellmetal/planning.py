@@ -10,7 +10,8 @@ step   question                                                            if no
 3      does an endpoint serve anywhere?                                    noEndpoints
 4      externalTrafficPolicy Local: on such a node?                        noLocalEndpoints
 5      the owner: by (preference of the user, present owner, speaker
-       running and node ready, bounded load, rendezvous hash)
+       running and node ready, owner of the Service's other family,
+       bounded load, rendezvous hash)
 =====  ==================================================================  ====================
 
 A present owner who may stay, stays: nothing moves because something else changed.
@@ -155,9 +156,6 @@ def _consider(
     def withhold(reason: WithheldReason, message: str) -> Withheld:
         return Withheld(service.key, address, reason, message)
 
-    if address.version == 6:
-        message = "layer 2 announces IPv4 alone in this release"
-        return withhold(WithheldReason.NO_IPV6, message)
     advertisements = _matching(cluster, service, pool)
     if not advertisements:
         message = f'no L2Advertisement selects pool "{pool}" and this Service'
@@ -256,36 +254,67 @@ def _digest(text: str) -> str:
 def _choose_owners(
     cluster: Cluster, wanted: list[_Wanted], standing: Mapping[IPAddress, Standing]
 ) -> None:
+    """Owners and ranks; both families of a Service rank alike, so they also move alike."""
     load: Counter[str] = Counter()
+    leading: dict[str, IPAddress] = {}  # Service key → the address whose rank counts
+    owning: dict[str, str] = {}  # Service key → who owns an address of it
     undecided = []
     for item in wanted:
-        item.ranked = _ranked(cluster, item)
+        keys = [service.key for service in item.services]
+        leader = next((leading[key] for key in keys if key in leading), item.address)
+        leading |= {key: leader for key in keys if key not in leading}
+        item.ranked = _ranked(cluster, item, leader)
         present = standing.get(item.address)
         top = max(item.nodes.values())
         if present and item.nodes.get(present.owner, -1) == top:
             item.owner = present.owner
             load[item.owner] += 1
+            owning |= {key: item.owner for key in keys if key not in owning}
         else:
             undecided.append(item)
     for item in undecided:
-        item.owner = _least_loaded(item, load, len(wanted))
+        keys = [service.key for service in item.services]
+        item.owner = _companion(cluster, item, [owning[key] for key in keys if key in owning])
+        limit = _limit(item, len(wanted))
+        if not item.owner or load[item.owner] > limit:  # one more than a node alone would get
+            item.owner = _least_loaded(item, load, limit)
         load[item.owner] += 1
+        owning |= {key: item.owner for key in keys if key not in owning}
 
 
-def _ranked(cluster: Cluster, item: _Wanted) -> list[str]:
-    def order(name: str) -> tuple[int, bool, bool, int]:
-        node = cluster.nodes[name]
-        runs = name in cluster.speakers
-        return -item.nodes[name], not node.ready, not runs, -rank(item.address, name)
+def _ranked(cluster: Cluster, item: _Wanted, leader: IPAddress) -> list[str]:
+    def order(name: str) -> tuple[tuple[int, bool, bool], int]:
+        return _quality(cluster, item, name), -rank(leader, name)
 
     return sorted(item.nodes, key=order)
 
 
-def _least_loaded(item: _Wanted, load: Counter[str], total: int) -> str:
-    """The first by rank that is not full, among those that are as good as the best."""
+def _quality(cluster: Cluster, item: _Wanted, name: str) -> tuple[int, bool, bool]:
+    """How good a node is for an address; the smallest is the best."""
+    return -item.nodes[name], not cluster.nodes[name].ready, name not in cluster.speakers
+
+
+def _companion(cluster: Cluster, item: _Wanted, owners: Iterable[str]) -> str:
+    """Who owns the other family of its Service, if no node is better; else nobody."""
+    best = _quality(cluster, item, item.ranked[0])
+    able = (name for name in owners if name in item.nodes)
+    return next((name for name in able if _quality(cluster, item, name) == best), "")
+
+
+def _equals(item: _Wanted) -> list[str]:
+    """The nodes that the user prefers most, by rank."""
     best = item.nodes[item.ranked[0]]
-    equals = [name for name in item.ranked if item.nodes[name] == best]
-    limit = math.ceil(LOAD_SLACK * total / len(equals))
+    return [name for name in item.ranked if item.nodes[name] == best]
+
+
+def _limit(item: _Wanted, total: int) -> int:
+    """How many addresses a node may have before it is full."""
+    return math.ceil(LOAD_SLACK * total / len(_equals(item)))
+
+
+def _least_loaded(item: _Wanted, load: Counter[str], limit: int) -> str:
+    """The first by rank that is not full, among those that are as good as the best."""
+    equals = _equals(item)
     return next((name for name in equals if load[name] < limit), equals[0])
 
 

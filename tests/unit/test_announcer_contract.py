@@ -24,7 +24,7 @@ from bellmetal.addresses import IPAddress
 from bellmetal.announcer import Announcer, Context, Desired, Liveness
 from bellmetal.intents import Announcement, NodeSet
 from bellmetal_layer2.announcer import Layer2Announcer
-from layer2_fakes import FakeSocket, FakeWatcher
+from layer2_fakes import FakeMemberships, FakeSocket, FakeWatcher
 
 README = Path(__file__).parents[2] / "announcers" / "README.md"
 ONE: IPAddress = ipaddress.ip_address("192.0.2.10")
@@ -193,7 +193,8 @@ async def put_through(rule: Rule, make: Make, clock: Callable[[], float]) -> Non
 @pytest.mark.looptime
 @every_rule
 async def test_layer2_on_sockets_in_memory(rule: Rule, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bellmetal_layer2.announcer.PacketSocket", FakeSocket)
+    monkeypatch.setattr("bellmetal_layer2.links.PacketSocket", FakeSocket)
+    monkeypatch.setattr("bellmetal_layer2.links.Memberships", FakeMemberships)
     monkeypatch.setattr("bellmetal_layer2.announcer.Watcher", FakeWatcher)
     await put_through(rule, Layer2Announcer, asyncio.get_running_loop().time)
 

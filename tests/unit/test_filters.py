@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bellmetal_layer2 import arp, beacon, filters
+from bellmetal.addresses import IPNetwork
+from bellmetal_layer2 import arp, beacon, filters, ndp
 from bellmetal_layer2.arp import ArpFrame
 from bellmetal_layer2.filters import Instruction
 
@@ -92,7 +93,7 @@ def test_many_scattered_addresses_are_covered_within_the_kernels_limit(count: in
     assert not accepts(program, asks(ip("192.0.2.10")))
 
 
-def size(prefixes: Iterable[ipaddress.IPv4Network]) -> int:
+def size(prefixes: Iterable[IPNetwork]) -> int:
     return sum(prefix.num_addresses for prefix in prefixes)
 
 
@@ -123,6 +124,75 @@ def test_never_more_prefixes_than_allowed_and_none_overlaps(
     assert all(any(address in prefix for prefix in covered) for address in wanted)
     assert size(ipaddress.collapse_addresses(covered)) == size(covered)
 
+
+# --- neighbour solicitations ----------------------------------------------------------------------
+
+HOST6 = ipaddress.IPv6Address("fe80::1")
+
+
+def ip6(text: str) -> ipaddress.IPv6Address:
+    return ipaddress.IPv6Address(text)
+
+
+def solicits(target: ipaddress.IPv6Address) -> bytes:
+    group = ndp.solicited_node(target)
+    return ndp.Solicitation(ndp.group_mac(group), MAC, HOST6, group, target, MAC).encode()
+
+
+def advertises(target: ipaddress.IPv6Address) -> bytes:
+    return ndp.unsolicited(target, MAC).encode()
+
+
+WANTED6 = [ip6("2001:db8::10"), ip6("2001:db8::11"), ip6("fd00:7::1:0:7")]
+ASKED6 = solicits(WANTED6[0])
+SOLICITATIONS = [
+    pytest.param(ASKED6, True, id="wanted"),
+    pytest.param(solicits(ip6("2001:db8::11")), True, id="wanted, next to it"),
+    pytest.param(solicits(ip6("fd00:7::1:0:7")), True, id="wanted, of another net"),
+    pytest.param(solicits(ip6("2001:db8::f")), False, id="one below"),
+    pytest.param(solicits(ip6("2001:db8::12")), False, id="one above"),
+    pytest.param(solicits(ip6("2001:db8:1::10")), False, id="another net, the same end"),
+    pytest.param(advertises(WANTED6[0]), False, id="an advertisement"),
+    pytest.param(ASKED6[:20] + b"\x11" + ASKED6[21:], False, id="UDP"),
+    pytest.param(ASKED6[:70], False, id="truncated"),
+    pytest.param(beacon.wrap(b"payload", MAC), False, id="a beacon"),
+]
+
+
+@pytest.mark.parametrize(("frame", "passes"), SOLICITATIONS)
+def test_exactly_the_solicitations_for_the_addresses_pass(frame: bytes, passes: bool) -> None:
+    assert accepts(filters.solicitations_for(WANTED6), frame) is passes
+
+
+@pytest.mark.parametrize("count", [0, 1, 400, 401, 5000])
+@pytest.mark.parametrize("bits", [40, 64, 128])
+def test_random_targets_are_covered_within_the_kernels_limit(count: int, bits: int) -> None:
+    dice = random.Random(count + bits)
+    net = int(ip6("2001:db8::"))
+    wanted = [ipaddress.IPv6Address(net ^ dice.getrandbits(bits)) for _ in range(count)]
+    program = filters.solicitations_for(wanted)
+    assert len(program) <= MOST_INSTRUCTIONS
+    assert all(accepts(program, solicits(address)) for address in wanted[::37])
+    covered = filters.cover(wanted, filters.MAX_PREFIXES6)
+    for _ in range(50):
+        other = ipaddress.IPv6Address(net ^ dice.getrandbits(bits))
+        expected = any(other in prefix for prefix in covered)
+        assert accepts(program, solicits(other)) is expected
+
+
+@given(st.integers(0, 128), st.integers(0, 2**128 - 1), st.integers(0, 127))
+def test_a_prefix_of_any_length_lets_through_what_it_contains(
+    length: int, number: int, bit: int
+) -> None:
+    prefix = ipaddress.IPv6Network((number, length), strict=False)
+    program = [*filters._targets_in(prefix), (0x06, 0, 0, 0)]
+    for target in (number, number ^ 1 << bit):
+        address = ipaddress.IPv6Address(target)
+        frame = bytes(62) + address.packed
+        assert accepts(program, frame) is (address in prefix)
+
+
+# --- beacons --------------------------------------------------------------------------------------
 
 SIGN = beacon.wrap(b"payload", MAC)
 FRAMES = [

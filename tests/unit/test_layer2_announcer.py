@@ -16,18 +16,20 @@ from bellmetal.addresses import IPAddress
 from bellmetal.announcer import Context, Desired, Liveness
 from bellmetal.facts import ClaimOrder, Interface
 from bellmetal.intents import Announcement, NodeSet
-from bellmetal_layer2 import arp, beacon
+from bellmetal_layer2 import arp, beacon, filters, ndp
 from bellmetal_layer2.announcer import Layer2Announcer
 from bellmetal_layer2.beacon import Beacon, ClaimNews
 from bellmetal_layer2.claims import ClaimSet
-from layer2_fakes import LAN0, FakeSocket, FakeWatcher
+from layer2_fakes import LAN0, FakeMemberships, FakeSocket, FakeWatcher
 
 pytestmark = pytest.mark.looptime
 
 IP = ipaddress.IPv4Address("192.0.2.10")
+IP6, GROUP6 = ipaddress.IPv6Address("2001:db8::10"), ipaddress.IPv6Address("ff02::1:ff00:10")
 HOST = bytes.fromhex("020000000001")
-LAN1 = Interface("lan1", 3, bytes.fromhex("02000000000b"), True)
+LAN1 = Interface("lan1", 3, bytes.fromhex("02000000000b"), True, ("fe80::b/64",))
 KEY = b"members' key"
+NDP = -1
 
 
 class Gossip:
@@ -73,11 +75,12 @@ class Node:
     def _count(self, name: str, address: IPAddress, by: int = 1) -> None:
         self.counts[name] += by
 
-    async def start(self) -> None:
+    async def start(self, address: IPAddress = IP) -> None:
         FakeSocket.opened.clear()
         FakeSocket.broken = set()
+        FakeMemberships.joined.clear()
         await self.it.start()
-        await self.apply(announcement())
+        await self.apply(announcement(address))
         await asyncio.sleep(0.05)
         self.hear()
         await asyncio.sleep(0.2)
@@ -109,24 +112,39 @@ class Node:
         socket.arrive(target.encode())
         return socket.sent[before:]
 
-    def socket(self, ethertype: int, interface: str = "lan0") -> FakeSocket:
+    def solicit(self) -> list[bytes]:
+        """The same in IPv6."""
+        socket = self.socket(NDP)
+        before = len(socket.sent)
+        host = ipaddress.IPv6Address("fe80::1")
+        mac = ndp.group_mac(GROUP6)
+        socket.arrive(ndp.Solicitation(mac, HOST, host, GROUP6, IP6, HOST).encode())
+        return socket.sent[before:]
+
+    def socket(self, which: int, interface: str = "lan0") -> FakeSocket:
+        """The last one that was opened for beacons (by their EtherType), ARP or NDP."""
+        ethertype = beacon.ETHERTYPE_IPV6 if which == NDP else which
+        beacons = filters.beacons()
         return [
             item
             for item in FakeSocket.opened
-            if (item.interface, item.ethertype) == (interface, ethertype) and not item.closed
+            if (item.interface, item.ethertype) == (interface, ethertype)
+            and (item.programs[0] != beacons) is (which != beacon.ETHERTYPE_IPV6)
+            and not item.closed
         ][-1]
 
     def findings(self) -> dict[str, str]:
         return {item.code: item.message for item in self.it.status().findings}
 
 
-def announcement(**fields: object) -> Announcement:
-    return Announcement(IP, 1, "n1", "all", ("n2",), **fields)  # type: ignore[arg-type]
+def announcement(address: IPAddress = IP, **fields: object) -> Announcement:
+    return Announcement(address, 1, "n1", "all", ("n2",), **fields)  # type: ignore[arg-type]
 
 
 @pytest.fixture
 def node(monkeypatch: pytest.MonkeyPatch):  # type: ignore[no-untyped-def]
-    monkeypatch.setattr("bellmetal_layer2.announcer.PacketSocket", FakeSocket)
+    monkeypatch.setattr("bellmetal_layer2.links.PacketSocket", FakeSocket)
+    monkeypatch.setattr("bellmetal_layer2.links.Memberships", FakeMemberships)
     monkeypatch.setattr("bellmetal_layer2.announcer.Watcher", FakeWatcher)
     return Node
 
@@ -188,8 +206,8 @@ async def test_after_a_gap_of_the_loop_old_requests_are_not_answered_and_sockets
     monkeypatch.setattr(it.it, "_context", _at(it.it._context, late))
     assert it.ask() == []
     it.it._owning.run(it.it._ownership.tick(late))
-    requests, signs = it.socket(arp.ETHERTYPE_ARP), it.socket(beacon.ETHERTYPE_IPV6)
-    assert (requests.flushed, signs.flushed) == (1, 1)
+    sockets = [it.socket(which) for which in (arp.ETHERTYPE_ARP, NDP, beacon.ETHERTYPE_IPV6)]
+    assert [socket.flushed for socket in sockets] == [1, 1, 1]
     await it.it.close(gracefully=False)
 
 
@@ -285,4 +303,68 @@ async def test_who_is_not_heard_is_whispered_to(node: type[Node]) -> None:
     await asyncio.sleep(0.2)
     said = [beacon.decode(data, KEY) for to, data in it.gossip.sent if to == "n2"]
     assert ClaimNews(IP, ClaimOrder(1, True, 0)) in [n for item in said for n in item.claims]
+    await it.it.close(gracefully=False)
+
+
+# --- IPv6 -----------------------------------------------------------------------------------------
+
+
+async def test_an_ipv6_address_is_announced_and_answered_for(node: type[Node]) -> None:
+    it = node()
+    await it.start(IP6)
+    (answer,) = it.solicit()
+    said = ndp.decode(answer)
+    assert isinstance(said, ndp.Advertisement)
+    assert (said.target, said.link_address, said.solicited) == (IP6, LAN0.mac, True)
+    assert it.counts["gratuitous_sent"] >= 1
+    assert (it.counts["requests_received"], it.counts["responses_sent"]) == (1, 1)
+    await it.it.close(gracefully=False)
+
+
+async def test_old_solicitations_are_not_answered_either(
+    node: type[Node], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    it = node()
+    await it.start(IP6)
+    late = asyncio.get_running_loop().time() + 1.0
+    monkeypatch.setattr(it.it, "_context", _at(it.it._context, late))
+    assert it.solicit() == []
+    await it.it.close(gracefully=False)
+
+
+async def test_its_group_is_joined_while_it_is_owned(node: type[Node]) -> None:
+    it = node()
+    await it.start(IP6)
+    assert FakeMemberships.joined == {LAN0.index: {GROUP6}}
+    FakeWatcher.latest.changed((LAN0, LAN1))
+    assert FakeMemberships.joined == {LAN0.index: {GROUP6}, LAN1.index: {GROUP6}}
+    await it.apply()
+    await asyncio.sleep(0.1)
+    assert FakeMemberships.joined == {LAN0.index: set(), LAN1.index: set()}
+    await it.it.close(gracefully=False)
+
+
+async def test_a_group_that_cannot_be_joined_is_a_finding_and_stops_nothing(
+    node: type[Node], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(self: FakeMemberships, group: ipaddress.IPv6Address) -> None:
+        raise OSError(19, "No such device")
+
+    monkeypatch.setattr(FakeMemberships, "join", refuse)
+    it = node()
+    await it.start(IP6)
+    message = f"interface lan0 does not join {GROUP6}: No such device"
+    assert it.findings() == {"groupFailed": message}
+    assert it.solicit() != []
+    monkeypatch.undo()
+    await it.it.close(gracefully=False)
+
+
+async def test_an_address_that_no_interface_can_answer_for_is_a_finding(node: type[Node]) -> None:
+    it = node()
+    await it.start(IP6)
+    FakeWatcher.latest.changed((replace(LAN0, subnets=()),))
+    message = f"no interface for {IP6} has an IPv6 link-local address"
+    assert it.findings() == {"noLinkLocal": message}
+    assert it.solicit() == []
     await it.it.close(gracefully=False)

@@ -369,6 +369,66 @@ def test_new_addresses_are_spread_so_that_no_node_has_more_than_its_share() -> N
     assert max(owners.count(name) for name in owners) <= 13  # 1.25 times the mean of 10, rounded up
 
 
+# --- both families -------------------------------------------------------------------------------
+
+V6 = "2001:db8::10"
+
+
+def dual(
+    *names: str, nodes: list[Any], standing: dict[str, str] | None = None, **fields: Any
+) -> dict[str, Announcement]:
+    """Dual-stack Services, announced: address → announcement; ``standing``: address → owner."""
+    keys = names or ("shop/web",)
+    granted = {
+        key: allocation(key, f"192.0.2.{10 + at}", f"2001:db8::{10 + at}")
+        for at, key in enumerate(keys)
+    }
+    world = cluster(*(service(key) for key in keys), nodes=nodes, **fields)
+    present = {parse_address(text): Standing(name, 1) for text, name in (standing or {}).items()}
+    found = plan(world, Allocations(granted), {}, present)
+    assert found.withheld == ()
+    return {str(item.address): item for item in found.announcements}
+
+
+FIVE = ["n1", "n2", "n3", "n4", "n5"]
+
+
+@pytest.mark.parametrize("standing", [{}, {str(ADDRESS): "n3"}, {V6: "n3"}])
+def test_both_families_of_a_service_have_one_owner(standing: dict[str, str]) -> None:
+    found = dual(nodes=FIVE, standing=standing)
+    assert found[str(ADDRESS)].owner == found[V6].owner
+    assert not standing or found[V6].owner == "n3"
+
+
+def test_and_the_same_successors_so_that_they_move_together() -> None:
+    found = dual(nodes=FIVE)
+    assert found[str(ADDRESS)].successors == found[V6].successors
+
+
+APART = [
+    pytest.param(FIVE, "n2", id="what stands on another node stays there"),
+    pytest.param([node("n1", ready=False), "n2", "n3"], None, id="a node that is not ready"),
+]
+
+
+@pytest.mark.parametrize(("nodes", "stands"), APART)
+def test_the_second_family_does_not_follow(nodes: list[Any], stands: str | None) -> None:
+    standing = {str(ADDRESS): "n1"} | ({V6: stands} if stands else {})
+    found = dual(nodes=nodes, standing=standing)
+    assert found[str(ADDRESS)].owner == "n1"
+    assert found[V6].owner != "n1"
+
+
+def test_pairs_are_spread_as_evenly_as_single_addresses() -> None:
+    found = dual(*(f"shop/s{number:02}" for number in range(40)), nodes=FIVE[:4])
+    owners = [item.owner for item in found.values()]
+    assert max(owners.count(name) for name in owners) <= 26  # 1.25 times the mean of 20, and one
+    pairs = [
+        found[f"192.0.2.{10 + at}"].owner == found[f"2001:db8::{10 + at}"].owner for at in range(40)
+    ]
+    assert all(pairs)
+
+
 # --- terms ---------------------------------------------------------------------------------------
 
 
