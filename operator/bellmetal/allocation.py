@@ -86,7 +86,7 @@ class _Pass:
         services.sort(key=lambda service: (service.created, service.key))
         self._keep_by_ledger({service.uid: service for service in services})
         self._respect_others()
-        self.claims = Claims(self.config, self.held)
+        self.claims = Claims(self.config, self.held, self.users, self.now)
         self.gave_up, self.took = True, False
         # what one gives up, another may have been refused; what one takes, another is refused for
         while self.gave_up or (self.took and self.refused):

@@ -18,7 +18,7 @@ from bellmetal.supply import Supply
 class Claims:
     """Free addresses that are meant for certain Services: reserved, or cooling down."""
 
-    def __init__(self, config: Config, held: Holdings) -> None:
+    def __init__(self, config: Config, held: Holdings, users: Users, now: str) -> None:
         self._by_key: defaultdict[str, list[tuple[IPAddress, Pool]]] = defaultdict(list)
         for pool in config.pools:
             for address, key in pool.reserved.items():
@@ -26,11 +26,11 @@ class Claims:
                     self._by_key[key].append((address, pool))
         if not any(pool.cool_down for pool in config.pools):
             return
-        freed = [item for item in held.values() if item.last_holder and not item.holders]
-        for holding in sorted(freed, key=lambda item: item.freed_at, reverse=True):
-            source = config.pool_of(holding.address)
-            if source and source.cool_down and holding.last_holder:
-                self._by_key[holding.last_holder.key].append((holding.address, source))
+        unused = [item for item in held.values() if item.address not in users]
+        for holding in sorted(unused, key=lambda item: item.last(now)[1], reverse=True):
+            source, (holder, _) = config.pool_of(holding.address), holding.last(now)
+            if source and source.cool_down and holder:
+                self._by_key[holder.key].append((holding.address, source))
 
     def of(self, key: str) -> list[tuple[IPAddress, Pool]]:
         """What is meant for a Service: reserved first, then the latest that it had."""

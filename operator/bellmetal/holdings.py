@@ -41,6 +41,12 @@ class Holding:
     last_holder: Holder | None = None
     freed_at: str = ""
 
+    def last(self, now: str) -> tuple[Holder | None, str]:
+        """Who had it last and since when it is free, if none of its holders is there any more."""
+        if self.holders:
+            return self.holders[0], now
+        return self.last_holder, self.freed_at
+
     def held_by(self, uid: str) -> bool:
         """Whether that Service holds it."""
         return any(holder.uid == uid for holder in self.holders)

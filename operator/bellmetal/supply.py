@@ -51,8 +51,9 @@ class Supply:
         return free
 
     def cools(self, pool: Pool, holding: Holding) -> bool:
-        """Whether a freed address is kept back for its last holder."""
-        left = pool.cool_down - seconds_between(holding.freed_at, self._now)
+        """Whether an address that nobody uses is kept back for its last holder."""
+        _, freed_at = holding.last(self._now)
+        left = pool.cool_down - seconds_between(freed_at, self._now)
         if left > 0:
             self.cooled_in = min(self.cooled_in, left)
         return left > 0
@@ -62,8 +63,9 @@ class Supply:
         returned: list[tuple[str, int, IPAddress]] = []
         for address in self._unused(pool, family):
             holding = self._held.get(address) if pool.cool_down else None
-            if holding is not None and holding.freed_at:
-                returned.append((holding.freed_at, int(address), address))
+            _, freed_at = holding.last(self._now) if holding else (None, "")
+            if freed_at:
+                returned.append((freed_at, int(address), address))
             elif address in self._shy:
                 last.append(address)
             else:

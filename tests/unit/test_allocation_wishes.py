@@ -137,6 +137,14 @@ def test_a_pool_with_a_cool_down(ledger: Holdings, expected: str) -> None:
     assert given(world, ledger) == {"shop/web": expected}
 
 
+def test_what_is_freed_in_this_very_pass_cools_down_too() -> None:
+    ledger = held(holding("192.0.2.1", "shop/web", pool="lan"))
+    other = cluster(service("bank/b"), pools=[COOLING])
+    assert given(other, ledger) == {"bank/b": "192.0.2.2"}
+    reborn = cluster(service("shop/web", uid="reborn"), service("bank/b"), pools=[COOLING])
+    assert given(reborn, ledger) == {"bank/b": "192.0.2.2", "shop/web": "192.0.2.1"}
+
+
 def test_while_all_cool_down_it_is_said_when_the_first_is_free() -> None:
     times = ("11:55:00", "11:52:00", "11:59:00")
     ledger = held(
