@@ -24,10 +24,9 @@ import msgspec
 
 from bellmetal import resources
 from bellmetal.api import ApiError, Client
-from bellmetal.config import Labelled, Problem
+from bellmetal.config import PREFIX, Labelled, Problem
 from bellmetal.follow import Collection, Unreadable
 from bellmetal.validation import Objects, Validated, validate
-from bellmetal.validation.annotations import PREFIX
 from bellmetal.world import World
 
 log = logging.getLogger(__name__)
@@ -323,7 +322,7 @@ class Admission:
             return _unchecked(f"it could not read the configuration within {PATIENCE:g} s")
         except ApiError as error:
             return _unchecked(str(error))
-        except Exception:
+        except Exception:  # whatever is wrong with us must not be in anybody's way: fail open
             log.exception("cannot judge %s", _called(asked), extra={"op": "admission"})
             return Verdict(warnings=(f"{NOT_CHECKED} an error of its own, see its log",))
         if verdict.denial:

@@ -33,14 +33,11 @@ from dataclasses import dataclass, field
 from bellmetal.addresses import Family, IPAddress, family_of, printable, quoted
 from bellmetal.choice import Claims, Search, by_preference, closed, why_not
 from bellmetal.cluster import Cluster, Service
-from bellmetal.config import OnOrphan, Pool
+from bellmetal.config import EXCLUDE, PER_FAMILY, QUOTA, OnOrphan, Pool
 from bellmetal.holdings import Holder, Holding, Holdings
 from bellmetal.intents import Allocation, Refused, RefusedReason
 from bellmetal.sharing import Users
 from bellmetal.supply import Supply
-
-EXCLUDE, PER_FAMILY = "bellmetal.io/exclude", "bellmetal.io/addresses-per-family"
-QUOTA = "bellmetal.io/address-quota"
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,11 +129,8 @@ class _Pass:
         for uid, addresses in kept.items():
             service = by_uid[uid]
             shown = service.shown.addresses
-            self._set_kept(service, sorted(addresses, key=lambda a: _position(a, shown)))
-
-    def _set_kept(self, service: Service, addresses: list[IPAddress]) -> None:
-        self.has[service.key] = tuple(addresses)
-        self.in_namespace[service.namespace].update(addresses)
+            self.has[service.key] = tuple(sorted(addresses, key=lambda a: _position(a, shown)))
+            self.in_namespace[service.namespace].update(addresses)
 
     def _may_keep(self, service: Service, address: IPAddress) -> bool:
         clash = self.users.clash(address, service.key, service.sharing)

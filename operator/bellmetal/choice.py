@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from bellmetal.addresses import Family, IPAddress, family_of
 from bellmetal.cluster import Service
-from bellmetal.config import Config, Pool
+from bellmetal.config import DRAIN, Config, Pool
 from bellmetal.holdings import Holdings
 from bellmetal.intents import RefusedReason
 from bellmetal.sharing import Users
@@ -128,7 +128,7 @@ def closed(pool: Pool, service: Service) -> tuple[RefusedReason, str] | None:
         message = f"pool {pool.name} is invalid: see the events of IPAddressPool/{pool.name}"
         return RefusedReason.POOL_INVALID, message
     if pool.draining:
-        message = f"pool {pool.name} gives no new addresses: bellmetal.io/drain"
+        message = f"pool {pool.name} gives no new addresses: {DRAIN}"
         return RefusedReason.POOL_DRAINING, message
     if not pool.admits(service.namespace, service.labels):
         message = f"pool {pool.name} not compatible for ip assignment"

@@ -29,6 +29,16 @@ class Problem:
         return f"{self.kind}/{self.name} {self.path}: {self.message}"
 
 
+PREFIX = "bellmetal.io/"  # of annotations that ask for what MetalLB has no field for
+EXCLUDE = f"{PREFIX}exclude"
+RESERVE = f"{PREFIX}reserve"
+COOL_DOWN = f"{PREFIX}cool-down"
+DRAIN = f"{PREFIX}drain"
+ON_ORPHAN = f"{PREFIX}on-orphan"
+QUOTA = f"{PREFIX}address-quota"
+PER_FAMILY = f"{PREFIX}addresses-per-family"
+
+
 class OnOrphan(enum.Enum):
     """What becomes of an address in use that its pool allows no more."""
 

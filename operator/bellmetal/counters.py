@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 
 from prometheus_client import Gauge
@@ -23,31 +23,28 @@ def count(pools: Iterable[Pool], allocations: Allocations) -> dict[str, IPAddres
     Orphans do not count: their pool does not have them any more. What is reserved is not available,
     nor is anything out of a draining pool.
     """
-    used: dict[tuple[str, Family], set[IPAddress]] = defaultdict(set)
+    used: dict[str, set[IPAddress]] = defaultdict(set)
     for allocation in allocations.granted.values():
         for address, name in zip(allocation.addresses, allocation.pools, strict=True):
-            used[name, family_of(address)].add(address)
+            used[name].add(address)
+    return {pool.name: _status(pool, used[pool.name]) for pool in pools if not pool.broken}
 
-    def assigned(pool: Pool, family: Family) -> int:
-        return sum(pool.allows(address) for address in used[pool.name, family])
 
-    def available(pool: Pool, family: Family) -> int:
-        if pool.draining:
-            return 0
-        reserved = {a for a in pool.reserved if family_of(a) is family and pool.allows(a)}
-        kept = len(reserved - used[pool.name, family])
-        return min(MOST, pool.capacity(family) - assigned(pool, family) - kept)
+def _status(pool: Pool, used: set[IPAddress]) -> IPAddressPoolStatus:
+    assigned = {address for address in used if pool.allows(address)}
+    kept = {address for address in pool.reserved if pool.allows(address)}
+    taken = Counter(family_of(address) for address in assigned | kept)
+    counts = Counter(family_of(address) for address in assigned)
 
-    return {
-        pool.name: IPAddressPoolStatus(
-            assigned_ipv4=assigned(pool, FOUR),
-            assigned_ipv6=assigned(pool, SIX),
-            available_ipv4=available(pool, FOUR),
-            available_ipv6=available(pool, SIX),
-        )
-        for pool in pools
-        if not pool.broken
-    }
+    def available(family: Family) -> int:
+        return 0 if pool.draining else min(MOST, pool.capacity(family) - taken[family])
+
+    return IPAddressPoolStatus(
+        assigned_ipv4=counts[FOUR],
+        assigned_ipv6=counts[SIX],
+        available_ipv4=available(FOUR),
+        available_ipv6=available(SIX),
+    )
 
 
 def measure(pools: Iterable[Pool], counts: Mapping[str, IPAddressPoolStatus]) -> None:

@@ -15,10 +15,9 @@ import msgspec
 from bellmetal import kube, resources
 from bellmetal.api import ApiError, Client
 from bellmetal.cluster import Cluster, Endpoints, Node, Service
-from bellmetal.config import Config, Labelled, OnOrphan, Problem
+from bellmetal.config import PREFIX, Config, Labelled, OnOrphan, Problem
 from bellmetal.follow import L2_STATUSES, SLICES, Collection, Kind
 from bellmetal.validation import Objects, Validated, validate
-from bellmetal.validation.annotations import PREFIX
 
 log = logging.getLogger(__name__)
 

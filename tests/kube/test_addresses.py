@@ -278,7 +278,7 @@ def test_a_rival_is_named_and_not_fought_for_ever(scene: Scene) -> None:
     with Rival(scene, "web", "LAN.77") as rival:
         until(lambda: "RivalController" in reasons(scene, "web"), "the rival is noticed")
         writes = rival.writes
-        time.sleep(3.0)
+        time.sleep(3.0)  # that nothing happens can only be seen by waiting
         assert rival.writes == writes
     condition = scene.conditions("web")["bellmetal.io/AddressShown"]
     assert (condition["status"], condition["reason"]) == ("False", "RivalController")

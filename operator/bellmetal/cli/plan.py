@@ -14,7 +14,7 @@ from dataclasses import replace
 from bellmetal.api import ApiError, Client, find_access
 from bellmetal.cli.files import Document, FileError, read_files
 from bellmetal.cli.proposal import ADDRESSED, Change, Desk, Proposal
-from bellmetal.cli.report import Report, as_json, print_table
+from bellmetal.cli.report import Report, as_json, print_table, printable
 from bellmetal.cluster import Cluster
 from bellmetal.comparison import Moment, compare, decide, follow, moves, renumbers
 from bellmetal.config import OnOrphan
@@ -53,8 +53,7 @@ def _print(settings: PlanSettings, report: Report) -> None:
 
 
 def _failed(error: Exception, status: int) -> int:
-    text = "".join(letter if letter.isprintable() else "\ufffd" for letter in str(error))
-    print(f"bellmetal plan: {text}", file=sys.stderr)
+    print(f"bellmetal plan: {printable(str(error))}", file=sys.stderr)
     return status
 
 

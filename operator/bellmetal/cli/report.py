@@ -167,14 +167,14 @@ def _paragraphs(report: Report) -> Iterator[tuple[str, list[Text]]]:
             [
                 Text.assemble(
                     "  ",
-                    (_printable(str(problem)), "red" if report.is_new(problem) else "yellow"),
+                    (printable(str(problem)), "red" if report.is_new(problem) else "yellow"),
                     "" if report.is_new(problem) else " (there already)",
                 )
                 for problem in report.problems
             ],
         )
     if report.ignored:
-        lines = [Text(f"  {_printable(_place(item))}: {item.reason}") for item in report.ignored]
+        lines = [Text(f"  {printable(_place(item))}: {item.reason}") for item in report.ignored]
         yield "Ignored:", lines
     if report.moves:
         yield (
@@ -194,13 +194,13 @@ def _table(rows: list[Row], wrap: bool) -> Table:
             Text(_arrow(_texts(row.now.addresses), _texts(row.then.addresses)) or "-"),
             Text(_arrow(row.now.pool, row.then.pool) or "-"),
             Text.assemble(
-                (row.outcome.value, COLOURS[row.outcome]), f": {_printable(said)}" if said else ""
+                (row.outcome.value, COLOURS[row.outcome]), f": {printable(said)}" if said else ""
             ),
         )
     return table
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """Names of files' objects may have anything in them."""
     return "".join(letter if letter.isprintable() else "\ufffd" for letter in text)
 

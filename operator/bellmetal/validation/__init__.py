@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from bellmetal.config import (
+    QUOTA,
     BFDProfile,
     BGPAdvertisement,
     Config,
@@ -32,7 +33,7 @@ from bellmetal.resources import IPAddressPool as IPAddressPoolObject
 from bellmetal.resources import L2Advertisement as L2AdvertisementObject
 from bellmetal.validation.advertisements import read_bgp_advertisements, read_l2_advertisements
 from bellmetal.validation.agreement import check_agreement
-from bellmetal.validation.annotations import QUOTA, read_annotations
+from bellmetal.validation.annotations import read_annotations
 from bellmetal.validation.bfd import read_profiles
 from bellmetal.validation.communities import read_communities
 from bellmetal.validation.labelled import Index

@@ -13,19 +13,21 @@ from functools import partial
 from typing import Any, TypeAlias
 
 from bellmetal.addresses import AddressError, IPAddress, Range
-from bellmetal.config import OnOrphan
+from bellmetal.config import (
+    COOL_DOWN,
+    DRAIN,
+    EXCLUDE,
+    ON_ORPHAN,
+    PER_FAMILY,
+    PREFIX,
+    QUOTA,
+    RESERVE,
+    OnOrphan,
+)
 from bellmetal.validation.durations import parse_duration
 from bellmetal.validation.ranges import read_address, read_entry
 from bellmetal.validation.report import Report, hint
 
-PREFIX = "bellmetal.io/"
-EXCLUDE = f"{PREFIX}exclude"
-RESERVE = f"{PREFIX}reserve"
-COOL_DOWN = f"{PREFIX}cool-down"
-DRAIN = f"{PREFIX}drain"
-ON_ORPHAN = f"{PREFIX}on-orphan"
-QUOTA = f"{PREFIX}address-quota"
-PER_FAMILY = f"{PREFIX}addresses-per-family"
 MOST_PER_FAMILY = 16
 
 METALLB = ("metallb.io", "metallb.universe.tf")

@@ -9,18 +9,10 @@ from dataclasses import replace
 from typing import Any
 
 from bellmetal.addresses import AddressError, IPAddress, Range, is_buggy
-from bellmetal.config import Pool
+from bellmetal.config import COOL_DOWN, DRAIN, EXCLUDE, ON_ORPHAN, RESERVE, Pool
 from bellmetal.resources import IPAddressPool, ServiceAllocation
 from bellmetal.selectors import Selector
-from bellmetal.validation.annotations import (
-    COOL_DOWN,
-    DRAIN,
-    EXCLUDE,
-    ON_ORPHAN,
-    RESERVE,
-    path_of,
-    read_annotations,
-)
+from bellmetal.validation.annotations import path_of, read_annotations
 from bellmetal.validation.labelled import Index
 from bellmetal.validation.ranges import Taken, read_entry
 from bellmetal.validation.report import Report, Reports, check_unique, oldest_first
