@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from bellmetal.addresses import Family, IPAddress
+from bellmetal.addresses import Family, IPAddress, IPNetwork
 from bellmetal.config import Config, OnOrphan
 
 
@@ -85,6 +85,7 @@ class Service:
     per_family: int = 1  # addresses of each family
     request: Request = Request()
     sharing: Sharing = Sharing()
+    move_to: str = ""  # the node that should own its addresses, by a person's one-time order
     labels: Mapping[str, str] = field(default_factory=dict)
     problems: tuple[str, ...] = ()  # annotations of ours that are unknown or wrong
     deprecated: tuple[str, ...] = ()  # annotations under MetalLB's old prefix
@@ -98,13 +99,29 @@ class Service:
 
 @dataclass(frozen=True, slots=True)
 class Endpoints:
-    """Where a Service's endpoints can serve: at all, and on which nodes."""
+    """Where a Service's endpoints can serve: at all, and on which nodes.
+
+    ``staying``: the nodes where one of them is not about to end.
+    """
 
     serving: bool = False
     nodes: frozenset[str] = frozenset()
+    staying: frozenset[str] = frozenset()
 
     def __or__(self, other: Endpoints) -> Endpoints:
-        return Endpoints(self.serving or other.serving, self.nodes | other.nodes)
+        return Endpoints(
+            self.serving or other.serving,
+            self.nodes | other.nodes,
+            self.staying | other.staying,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """An interface that a node can announce on, as its speaker reports it, and its networks."""
+
+    name: str
+    networks: tuple[IPNetwork, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +133,7 @@ class Node:
     labels: Mapping[str, str] = field(default_factory=dict)
     ready: bool = True
     network_unavailable: bool = False
+    draining: str = ""  # why its addresses should go elsewhere; empty: they should not
 
     EXCLUDED = "node.kubernetes.io/exclude-from-external-load-balancers"
 
@@ -134,6 +152,8 @@ class Cluster:
     endpoints: Mapping[str, Endpoints] = field(default_factory=dict)
     nodes: Mapping[str, Node] = field(default_factory=dict)
     speakers: frozenset[str] = frozenset()  # nodes whose speaker has reported
+    links: Mapping[str, tuple[Link, ...]] = field(default_factory=dict)  # of those, as reported
+    unsteady: frozenset[str] = frozenset()  # nodes that came and went too often lately
     ignore_exclude_label: bool = False
     on_orphan: OnOrphan = OnOrphan.KEEP  # where its pool does not say
     shy: frozenset[IPAddress] = frozenset()  # of nodes, gateways, their subnets: given last

@@ -152,10 +152,16 @@ class Advertisement:
 
 @dataclass(frozen=True, slots=True)
 class L2Advertisement(Advertisement):
-    """An L2Advertisement. No interface: all."""
+    """An L2Advertisement. No interface: all.
+
+    By annotation: ``any_subnet``, nodes need no interface in the address's subnet; ``refresh``,
+    seconds between announcements while nothing changes (0: none).
+    """
 
     preferred: tuple[PreferredNodes, ...] = ()
     interfaces: frozenset[str] = frozenset()
+    any_subnet: bool = False
+    refresh: int = 0
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import enum
 import hashlib
+import ipaddress
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from bellmetal.addresses import AddressError, IPAddress, parse_address
+from bellmetal.addresses import AddressError, IPAddress, IPNetwork, parse_address
 from bellmetal.resources import (
     AnnouncementSlice,
     ServiceRef,
@@ -108,17 +109,22 @@ class ServiceId:
 
 @dataclass(frozen=True, slots=True)
 class NodeSet:
-    """Nodes that may own addresses: name → gossip address. Announcements refer to it by name."""
+    """Nodes that may own addresses: name → gossip address. Announcements refer to it by name.
+
+    ``networks``: a node needs an interface in one of them to answer; empty: any will do.
+    """
 
     name: str
     nodes: Mapping[str, str] = field(default_factory=dict)
+    networks: tuple[IPNetwork, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Announcement:
     """A layer-2 intent: who should answer for an address, and who may.
 
-    ``interfaces`` empty means all. ``successors``: the first two to take over.
+    ``interfaces`` empty means all. ``successors``: the first two to take over. ``refresh``: seconds
+    between two announcements to the LAN while nothing changes; 0: none.
     """
 
     address: IPAddress
@@ -128,6 +134,7 @@ class Announcement:
     successors: tuple[str, ...] = ()
     interfaces: frozenset[str] = frozenset()
     services: tuple[ServiceId, ...] = ()
+    refresh: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,13 +168,14 @@ def announcement_to_slice(announcement: Announcement) -> SliceAnnouncement:
         successors=list(announcement.successors),
         interfaces=sorted(announcement.interfaces),
         services=[ServiceRef(s.namespace, s.name, s.uid) for s in announcement.services],
+        refresh=announcement.refresh,
     )
 
 
 def node_set_to_slice(node_set: NodeSet) -> SliceNodeSet:
     """The JSON struct of a node set."""
     nodes = [SliceNode(name, address) for name, address in sorted(node_set.nodes.items())]
-    return SliceNodeSet(node_set.name, nodes)
+    return SliceNodeSet(node_set.name, nodes, [str(item) for item in node_set.networks])
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,8 +201,10 @@ def read_slices(slices: Iterable[AnnouncementSlice]) -> SliceContents:
             )
             continue
         for node_set in piece.spec.node_sets:
-            nodes = {node.name: node.address for node in node_set.nodes}
-            node_sets[node_set.name] = NodeSet(node_set.name, nodes)
+            try:
+                node_sets[node_set.name] = _node_set(node_set)
+            except ValueError as error:
+                faults.append(f"AnnouncementSlice/{name} spec.nodeSets[{node_set.name}]: {error}")
         for index, item in enumerate(piece.spec.announcements):
             try:
                 announcement = _announcement(item)
@@ -205,6 +215,11 @@ def read_slices(slices: Iterable[AnnouncementSlice]) -> SliceContents:
             if standing is None or standing.term < announcement.term:
                 announcements[announcement.address] = announcement
     return SliceContents(announcements, node_sets, tuple(faults))
+
+
+def _node_set(item: SliceNodeSet) -> NodeSet:
+    nodes = {node.name: node.address for node in item.nodes}
+    return NodeSet(item.name, nodes, tuple(ipaddress.ip_network(text) for text in item.networks))
 
 
 def _announcement(item: SliceAnnouncement) -> Announcement:
@@ -220,4 +235,5 @@ def _announcement(item: SliceAnnouncement) -> Announcement:
         successors=tuple(item.successors),
         interfaces=frozenset(item.interfaces),
         services=tuple(ServiceId(s.namespace, s.name, s.uid) for s in item.services),
+        refresh=item.refresh,
     )

@@ -496,6 +496,7 @@ class SliceNodeSet(Json, frozen=True):
 
     name: str = ""
     nodes: list[SliceNode] = field(default_factory=list)
+    networks: list[str] = field(default_factory=list)
 
 
 class SliceAnnouncement(Json, frozen=True):
@@ -508,6 +509,7 @@ class SliceAnnouncement(Json, frozen=True):
     successors: list[str] = field(default_factory=list)
     interfaces: list[str] = field(default_factory=list)
     services: list[ServiceRef] = field(default_factory=list)
+    refresh: int = 0
 
 
 class AnnouncementSliceSpec(Json, frozen=True):
