@@ -13,26 +13,23 @@ import math
 import platform
 import secrets
 import signal
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import replace
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from bellmetal import kube, metrics, resources
 from bellmetal.addresses import IPAddress
 from bellmetal.admission import Admission
 from bellmetal.allocation import Allocations, allocate
+from bellmetal.announcing import Announcing
 from bellmetal.api import ApiError, Client, find_access
 from bellmetal.cluster import Cluster
 from bellmetal.counters import count, measure
 from bellmetal.events import Events, timestamp
 from bellmetal.health import Endpoints
 from bellmetal.holdings import released
-from bellmetal.intents import Intents, read_slices
 from bellmetal.leadership import Leadership
 from bellmetal.ledger import Ledger, LedgerConflictError
 from bellmetal.notices import Notices
-from bellmetal.packing import pack
-from bellmetal.planning import owners_of, plan, standings
 from bellmetal.reconciler import AgainError, Reconciler
 from bellmetal.rivals import Rivals, rival_of
 from bellmetal.settings import ControllerSettings
@@ -45,7 +42,6 @@ from bellmetal.writer import (
     ServicePatch,
     Writer,
     condition_patches,
-    not_announced,
     service_patches,
 )
 
@@ -54,7 +50,6 @@ log = logging.getLogger(__name__)
 COMPONENT = "metallb-controller"
 RELIST_EVERY = 600.0  # seconds; finds what a broken watch lost
 SECOND_LOOK = 5.0  # seconds; Kopf's watches come back later than the API
-TIDY_AFTER = 3.0  # seconds that a ServiceL2Status may contradict the owner
 DRAIN = 3.0  # seconds that events may take at the end
 
 
@@ -77,7 +72,15 @@ class Controller:
         self.leadership = Leadership(client, self.namespace, self.identity)
         self.reconciler = Reconciler(self.step)
         self.loaded = False
-        self._superseded: dict[str, float] = {}  # ServiceL2Status → since when
+        self.announcing = Announcing(
+            self.world,
+            self.ledger,
+            self.writer,
+            self.notices,
+            self._load_world,
+            self._patch,
+            self._poke_later,
+        )
 
     # --- one pass --------------------------------------------------------------------------------
 
@@ -96,7 +99,7 @@ class Controller:
             await self.ledger.write(changes)
             self.notices.freed(losses, allocations)
             failed = await self._show(cluster, allocations)
-            await self._announce(cluster, allocations)
+            await self.announcing.announce(cluster, allocations)
         except LedgerConflictError as conflict:
             # who wrote it may know Services and pools that no watch has told us of yet
             await self.world.load(self.client, self.namespace)
@@ -156,30 +159,6 @@ class Controller:
             self.notices.patched(patch)
         return failed
 
-    async def _announce(self, cluster: Cluster, allocations: Allocations) -> None:
-        contents = read_slices(self.writer.slices.values())
-        claims = kube.claims(self.world.reports.nouns.values())
-        standing = standings(contents.announcements.values(), claims, cluster.nodes)
-        intents = plan(cluster, allocations, self.ledger.holdings, standing)
-        await self._raise_terms(intents)
-        changes = pack(intents, self.writer.slices)
-        if changes.write or changes.delete:
-            known = contents.announcements
-            news = [a for a in intents.announcements if known.get(a.address) != a]
-            await self.ledger.confirm(item.address for item in news)
-        try:
-            await self.writer.write_slices(changes)
-        except ApiError as error:
-            if error.conflict or error.gone:
-                await self.ledger.load()
-                await self.world.load(self.client, self.namespace)
-                raise AgainError(f"AnnouncementSlice: {error}") from error
-            raise
-        now = asyncio.get_running_loop().time()
-        self.notices.withheld(intents.withheld, now, self._poke_later)
-        await self._tell_unannounced(cluster, intents)
-        await self._tidy_statuses(owners_of(intents.announcements, standing, claims))
-
     async def _count(self, cluster: Cluster, allocations: Allocations) -> list[ApiError]:
         pools = cluster.config.pools
         counts = count(pools, allocations)
@@ -201,48 +180,6 @@ class Controller:
             ):
                 self.reconciler.poke()  # the answer brought news
         return failed
-
-    async def _tell_unannounced(self, cluster: Cluster, intents: Intents) -> None:
-        withheld = {item.service for item in intents.withheld}
-        wanted = {key: not_announced(item) for key, item in self.notices.unannounced.items()}
-        patches = condition_patches(cluster.services, kube.ANNOUNCED, wanted, withheld)
-        if failed := await self._patch(patches):
-            raise failed[0]
-
-    async def _raise_terms(self, intents: Intents) -> None:
-        """Terms live in the ledger: a slice never says one that the ledger does not know."""
-        raised = []
-        for announcement in intents.announcements:
-            holding = self.ledger.holdings.get(announcement.address)
-            if holding is not None and holding.term < announcement.term:
-                raised.append(replace(holding, term=announcement.term))
-                services = ", ".join(service.key for service in announcement.services)
-                log.info(
-                    "%s is owned by %s",
-                    announcement.address,
-                    announcement.owner,
-                    extra={"op": "plan", "service": services, "term": announcement.term},
-                )
-        await self.ledger.add(raised)
-
-    async def _tidy_statuses(self, owners: Mapping[str, frozenset[str]]) -> None:
-        """Removes what dead nodes left: statuses of nodes that own nothing of the Service.
-
-        Only after a while: the row of a new owner may be seen before the report that explains it.
-        """
-        now = asyncio.get_running_loop().time()
-        since, self._superseded = self._superseded, {}
-        for body in list(self.world.l2_statuses.nouns.values()):
-            status, name = body.status, body.metadata.name
-            service = f"{status.service_namespace}/{status.service_name}"
-            if not status.node or status.node in owners.get(service, frozenset()):
-                continue
-            self._superseded[name] = since.get(name, now)
-            if name not in since:
-                self._poke_later(TIDY_AFTER)
-            elif now - since[name] >= TIDY_AFTER * 0.99:
-                await self.writer.delete_l2_status(name)
-                self.world.l2_statuses.remove(body.key)
 
     def _poke_later(self, delay: float) -> None:
         asyncio.get_running_loop().call_later(delay, self.reconciler.poke)

@@ -1,0 +1,111 @@
+"""The second half of a pass: what is allocated becomes announcements, in slices and for people.
+
+plan → terms into the ledger → slices → what is withheld, ordered, superseded.
+May live here: the order of these. May not: rules of ownership (`planning.py`), how it is written.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field, replace
+
+from bellmetal import kube
+from bellmetal.allocation import Allocations
+from bellmetal.api import ApiError
+from bellmetal.cluster import Cluster
+from bellmetal.intents import Intents, read_slices
+from bellmetal.ledger import Ledger
+from bellmetal.notices import Notices
+from bellmetal.packing import pack
+from bellmetal.planning import owners_of, plan, standings
+from bellmetal.reconciler import AgainError
+from bellmetal.world import World
+from bellmetal.writer import ServicePatch, Writer, condition_patches, not_announced
+
+log = logging.getLogger(__name__)
+
+TIDY_AFTER = 3.0  # seconds that a ServiceL2Status may contradict the owner
+
+
+@dataclass(slots=True)
+class Announcing:
+    """``reload``: lists the whole world anew. ``patch``: shows Services what is decided, as the
+    controller does. ``later(seconds)``: asks for another pass."""
+
+    world: World
+    ledger: Ledger
+    writer: Writer
+    notices: Notices
+    reload: Callable[[], Awaitable[object]]
+    patch: Callable[[list[ServicePatch]], Awaitable[list[ApiError]]]
+    later: Callable[[float], None]
+    _superseded: dict[str, float] = field(default_factory=dict)  # ServiceL2Status → since when
+
+    async def announce(self, cluster: Cluster, allocations: Allocations) -> None:
+        """Decides who announces what and writes what differs; raises for what must be retried."""
+        contents = read_slices(self.writer.slices.values())
+        claims = kube.claims(self.world.reports.nouns.values())
+        standing = standings(contents.announcements.values(), claims, cluster.nodes)
+        intents = plan(cluster, allocations, self.ledger.holdings, standing)
+        await self._raise_terms(intents)
+        changes = pack(intents, self.writer.slices)
+        if changes.write or changes.delete:
+            known = contents.announcements
+            news = [a for a in intents.announcements if known.get(a.address) != a]
+            await self.ledger.confirm(item.address for item in news)
+        try:
+            await self.writer.write_slices(changes)
+        except ApiError as error:
+            if error.conflict or error.gone:
+                await self.ledger.load()
+                await self.reload()
+                raise AgainError(f"AnnouncementSlice: {error}") from error
+            raise
+        now = asyncio.get_running_loop().time()
+        self.notices.withheld(intents.withheld, now, self.later)
+        await self._tell_unannounced(cluster, intents)
+        await self._tidy_statuses(owners_of(intents.announcements, standing, claims))
+
+    async def _tell_unannounced(self, cluster: Cluster, intents: Intents) -> None:
+        withheld = {item.service for item in intents.withheld}
+        wanted = {key: not_announced(item) for key, item in self.notices.unannounced.items()}
+        patches = condition_patches(cluster.services, kube.ANNOUNCED, wanted, withheld)
+        if failed := await self.patch(patches):
+            raise failed[0]
+
+    async def _raise_terms(self, intents: Intents) -> None:
+        """Terms live in the ledger: a slice never says one that the ledger does not know."""
+        raised = []
+        for announcement in intents.announcements:
+            holding = self.ledger.holdings.get(announcement.address)
+            if holding is not None and holding.term < announcement.term:
+                raised.append(replace(holding, term=announcement.term))
+                services = ", ".join(service.key for service in announcement.services)
+                log.info(
+                    "%s is owned by %s",
+                    announcement.address,
+                    announcement.owner,
+                    extra={"op": "plan", "service": services, "term": announcement.term},
+                )
+        await self.ledger.add(raised)
+
+    async def _tidy_statuses(self, owners: Mapping[str, frozenset[str]]) -> None:
+        """Removes what dead nodes left: statuses of nodes that own nothing of the Service.
+
+        Only after a while: the row of a new owner may be seen before the report that explains it.
+        """
+        now = asyncio.get_running_loop().time()
+        since, self._superseded = self._superseded, {}
+        for body in list(self.world.l2_statuses.nouns.values()):
+            status, name = body.status, body.metadata.name
+            service = f"{status.service_namespace}/{status.service_name}"
+            if not status.node or status.node in owners.get(service, frozenset()):
+                continue
+            self._superseded[name] = since.get(name, now)
+            if name not in since:
+                self.later(TIDY_AFTER)
+            elif now - since[name] >= TIDY_AFTER * 0.99:
+                await self.writer.delete_l2_status(name)
+                self.world.l2_statuses.remove(body.key)
