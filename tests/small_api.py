@@ -6,6 +6,7 @@ It is a `Client` whose requests end here, so that what is under test decodes rea
 from __future__ import annotations
 
 import asyncio
+import copy
 import itertools
 from collections import Counter
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from bellmetal.api import MERGE, STRATEGIC_MERGE, ApiError, Client
+from bellmetal.api import JSON_PATCH, MERGE, STRATEGIC_MERGE, ApiError, Client
 
 Json = dict[str, Any]
 
@@ -116,6 +117,8 @@ class SmallApi(Client):
     def _patch(self, path: str, patch: Json, kind: str) -> Json:
         key = path.removesuffix("/status")
         before = self._find(key)
+        if kind == JSON_PATCH:
+            return self._store(key, amended(before, patch))
         for name in ("resourceVersion", "uid"):
             _compare(name, before, patch)
         strategic = {STRATEGIC_MERGE: True, MERGE: False}[kind]
@@ -142,6 +145,23 @@ def _compare(name: str, before: Json, body: Json) -> None:
     wanted = body.get("metadata", {}).get(name)
     if wanted and wanted != before["metadata"][name]:
         raise ApiError(409, "Conflict", f"the object has been modified ({name})")
+
+
+def amended(before: Any, patch: Any) -> Any:
+    """RFC 6902, as far as it is used: test and remove."""
+    result = copy.deepcopy(before)
+    for item in patch:
+        *parents, last = [
+            part.replace("~1", "/").replace("~0", "~") for part in item["path"].split("/")[1:]
+        ]
+        place = result
+        for part in parents:
+            place = place.get(part) or {}
+        if last not in place or (item["op"] == "test" and place[last] != item["value"]):
+            raise ApiError(422, "Invalid", f"testing path {item['path']} failed")
+        if item["op"] == "remove":
+            del place[last]
+    return result
 
 
 def merge(before: Any, patch: Any, strategic: bool = False) -> Any:

@@ -12,15 +12,19 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from bellmetal import kube
+from bellmetal.addresses import IPAddress
 from bellmetal.allocation import Allocations
 from bellmetal.api import ApiError
 from bellmetal.cluster import Cluster
-from bellmetal.intents import Intents, read_slices
+from bellmetal.fulfilment import Fulfilment
+from bellmetal.intents import Announcement, Intents, read_slices
 from bellmetal.ledger import Ledger
 from bellmetal.notices import Notices
+from bellmetal.orders import judge
 from bellmetal.packing import pack
-from bellmetal.planning import owners_of, plan, standings
+from bellmetal.planning import Standing, owners_of, plan, standings
 from bellmetal.reconciler import AgainError
+from bellmetal.tenures import reason, succeed
 from bellmetal.world import World
 from bellmetal.writer import ServicePatch, Writer, condition_patches, not_announced
 
@@ -42,14 +46,21 @@ class Announcing:
     patch: Callable[[list[ServicePatch]], Awaitable[list[ApiError]]]
     later: Callable[[float], None]
     _superseded: dict[str, float] = field(default_factory=dict)  # ServiceL2Status → since when
+    _fulfilment: Fulfilment = field(init=False)
 
-    async def announce(self, cluster: Cluster, allocations: Allocations) -> None:
-        """Decides who announces what and writes what differs; raises for what must be retried."""
+    def __post_init__(self) -> None:
+        self._fulfilment = Fulfilment(self.world, self.writer, self.notices, self.later)
+
+    async def announce(self, cluster: Cluster, allocations: Allocations, today: str) -> None:
+        """Decides who announces what and writes what differs; raises for what must be retried.
+
+        ``today`` is the wall clock, RFC 3339.
+        """
         contents = read_slices(self.writer.slices.values())
         claims = kube.claims(self.world.reports.nouns.values())
         standing = standings(contents.announcements.values(), claims, cluster.nodes)
         intents = plan(cluster, allocations, self.ledger.holdings, standing)
-        await self._raise_terms(intents)
+        await self._raise_terms(cluster, intents, contents.announcements, standing, today)
         changes = pack(intents, self.writer.slices)
         if changes.write or changes.delete:
             known = contents.announcements
@@ -65,6 +76,7 @@ class Announcing:
             raise
         now = asyncio.get_running_loop().time()
         self.notices.withheld(intents.withheld, now, self.later)
+        await self._fulfilment.settle(judge(cluster, intents, contents.announcements), now)
         await self._tell_unannounced(cluster, intents)
         await self._tidy_statuses(owners_of(intents.announcements, standing, claims))
 
@@ -75,20 +87,33 @@ class Announcing:
         if failed := await self.patch(patches):
             raise failed[0]
 
-    async def _raise_terms(self, intents: Intents) -> None:
-        """Terms live in the ledger: a slice never says one that the ledger does not know."""
+    async def _raise_terms(
+        self,
+        cluster: Cluster,
+        intents: Intents,
+        before: Mapping[IPAddress, Announcement],
+        standing: Mapping[IPAddress, Standing],
+        today: str,
+    ) -> None:
+        """Terms live in the ledger: a slice never says one that the ledger does not know.
+
+        The owners of an address are written down there with its term.
+        """
+        nodes = {item.name: item.nodes for item in intents.node_sets}
         raised = []
-        for announcement in intents.announcements:
-            holding = self.ledger.holdings.get(announcement.address)
-            if holding is not None and holding.term < announcement.term:
-                raised.append(replace(holding, term=announcement.term))
-                services = ", ".join(service.key for service in announcement.services)
-                log.info(
-                    "%s is owned by %s",
-                    announcement.address,
-                    announcement.owner,
-                    extra={"op": "plan", "service": services, "term": announcement.term},
-                )
+        for item in intents.announcements:
+            holding = self.ledger.holdings.get(item.address)
+            if holding is None or holding.term >= item.term:
+                continue
+            why, former = "", before.get(item.address)
+            if former is not None and former.owner != item.owner:
+                present = standing[item.address]
+                why = reason(cluster, former, item, present, nodes[item.node_set])
+                holding = succeed(holding, former.owner, item.owner, why, today)
+            raised.append(replace(holding, term=item.term))
+            services = ", ".join(service.key for service in item.services)
+            extra = {"op": "plan", "service": services, "term": item.term, "why": why}
+            log.info("%s is owned by %s", item.address, item.owner, extra=extra)
         await self.ledger.add(raised)
 
     async def _tidy_statuses(self, owners: Mapping[str, frozenset[str]]) -> None:

@@ -34,6 +34,7 @@ WATCH_SILENCE = 75.0  # seconds; bookmarks come every minute, so a longer silenc
 WATCH_LENGTH = 600  # seconds after which the server ends a watch
 STRATEGIC_MERGE = "application/strategic-merge-patch+json"
 MERGE = "application/merge-patch+json"
+JSON_PATCH = "application/json-patch+json"
 
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError)  # msgspec raises either
 

@@ -37,6 +37,7 @@ DRAIN = f"{PREFIX}drain"
 ON_ORPHAN = f"{PREFIX}on-orphan"
 QUOTA = f"{PREFIX}address-quota"
 PER_FAMILY = f"{PREFIX}addresses-per-family"
+MOVE_TO = f"{PREFIX}move-to"
 
 
 class OnOrphan(enum.Enum):

@@ -99,7 +99,7 @@ class Controller:
             await self.ledger.write(changes)
             self.notices.freed(losses, allocations)
             failed = await self._show(cluster, allocations)
-            await self.announcing.announce(cluster, allocations)
+            await self.announcing.announce(cluster, allocations, now)
         except LedgerConflictError as conflict:
             # who wrote it may know Services and pools that no watch has told us of yet
             await self.world.load(self.client, self.namespace)

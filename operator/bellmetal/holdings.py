@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import TypeAlias
 
 from bellmetal.addresses import IPAddress, parse_address
-from bellmetal.resources import LedgerEntry, LedgerHolder
+from bellmetal.resources import LedgerEntry, LedgerHolder, LedgerTenure
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +31,21 @@ class Holder:
 
 
 @dataclass(frozen=True, slots=True)
+class Tenure:
+    """A node that owned an address on layer 2: since when (RFC 3339, or nothing), and why it."""
+
+    node: str
+    since: str = ""
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Holding:
-    """One address in the ledger. No holders: free, but its term is remembered for ever."""
+    """One address in the ledger. No holders: free, but its term is remembered for ever.
+
+    ``owners``: the nodes that owned it since its holders have it, the present one first; none as
+    long as it is still the first one's. Whom a node took it over from is the next in the row.
+    """
 
     address: IPAddress
     term: int
@@ -40,6 +53,7 @@ class Holding:
     holders: tuple[Holder, ...] = ()
     last_holder: Holder | None = None
     freed_at: str = ""
+    owners: tuple[Tenure, ...] = ()
 
     def last(self, now: str) -> tuple[Holder | None, str]:
         """Who had it last and since when it is free, if none of its holders is there any more."""
@@ -84,6 +98,7 @@ def holding_from_entry(address: str, entry: LedgerEntry) -> Holding:
         holders=tuple(_holder(item) for item in entry.holders),
         last_holder=_holder(entry.last_holder) if entry.last_holder else None,
         freed_at=entry.freed_at or "",
+        owners=tuple(Tenure(o.node, o.since or "", o.why or "") for o in entry.owners or []),
     )
 
 
@@ -99,6 +114,8 @@ def entry_from_holding(holding: Holding) -> LedgerEntry:
         holders=[_ledger_holder(item) for item in holding.holders],
         freed_at=holding.freed_at or None,
         last_holder=_ledger_holder(holding.last_holder) if holding.last_holder else None,
+        owners=[LedgerTenure(o.node, o.since or None, o.why or None) for o in holding.owners]
+        or None,
     )
 
 

@@ -150,6 +150,7 @@ def _merge_entry(holding: Holding) -> dict[str, Any]:
             "since": last.since,
             "sharing": None,
         },
+        "owners": entry.owners,
     }
 
 

@@ -148,6 +148,14 @@ class Notices:
             sum(len(item.orphaned) for item in allocations.granted.values())
         )
 
+    def order(self, key: str, reason: str, sentence: str, warning: bool = False) -> None:
+        """What became of a person's order; every order is told of, also one that comes again."""
+        extra = {"op": "plan", "service": key, "event": reason}
+        log.log(logging.WARNING if warning else logging.INFO, sentence, extra=extra)
+        told = self._world.services.nouns.get(key)
+        if told is not None:
+            self._events.record(told.reference, reason, sentence, warning=warning)
+
     def rivals(self, messages: Mapping[str, str]) -> None:
         """Somebody else writes the status of these Services, too."""
         self._rivals = self._tell_new(self._rivals, messages, "RivalController", warning=True)

@@ -536,6 +536,14 @@ class LedgerHolder(Json, frozen=True):
     sharing: str | None = None
 
 
+class LedgerTenure(Json, frozen=True):
+    """AddressLedger spec.entries[].owners[]."""
+
+    node: str = ""
+    since: str | None = None
+    why: str | None = None
+
+
 class LedgerEntry(Json, frozen=True):
     """AddressLedger spec.entries[]: who holds one address, or held it last."""
 
@@ -544,6 +552,7 @@ class LedgerEntry(Json, frozen=True):
     holders: list[LedgerHolder] = field(default_factory=list)
     freed_at: str | None = None
     last_holder: LedgerHolder | None = None
+    owners: list[LedgerTenure] | None = None
 
 
 class AddressLedgerSpec(Json, frozen=True):

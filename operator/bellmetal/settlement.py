@@ -64,7 +64,8 @@ def _grant(
     last = before.last_holder if before else None
     if before is not None and before.holders and not kept:
         last = before.holders[0]
-    return Holding(address, term, pool, holders, last)
+    owners = before.owners if before is not None and kept else ()
+    return Holding(address, term, pool, holders, last, owners=owners)
 
 
 def _holder(user: Service, before: Holder | None, now: str) -> Holder:

@@ -15,7 +15,7 @@ from typing import Any
 from bellmetal import kube, resources
 from bellmetal.addresses import IPAddress
 from bellmetal.allocation import Allocations
-from bellmetal.api import STRATEGIC_MERGE, ApiError, Client
+from bellmetal.api import JSON_PATCH, STRATEGIC_MERGE, ApiError, Client
 from bellmetal.cluster import Condition, Service
 from bellmetal.events import timestamp
 from bellmetal.follow import Collection
@@ -202,6 +202,28 @@ class Writer:
 
         await self._all(one(patch) for patch in patches)
         return done, failed
+
+    async def take_away(
+        self, service: Service, annotation: str, value: str
+    ) -> resources.Service | None:
+        """Removes an annotation while it still says so; the Service as it is then.
+
+        None: it says something else by now, or the Service is gone. The right to write its status
+        is enough: the API server takes annotations from such a write, too.
+        """
+        path = f"/api/v1/namespaces/{service.namespace}/services/{service.name}/status"
+        where = "/metadata/annotations/" + annotation.replace("~", "~0").replace("/", "~1")
+        body = [
+            {"op": "test", "path": "/metadata/uid", "value": service.uid},
+            {"op": "test", "path": where, "value": value},
+            {"op": "remove", "path": where},
+        ]
+        try:
+            return await self._client.patch(resources.Service, path, body, kind=JSON_PATCH)
+        except ApiError as error:
+            if error.gone or error.conflict or error.code == 422:  # 422: a test of it failed
+                return None
+            raise
 
     async def patch_pools(
         self, statuses: Mapping[str, resources.IPAddressPoolStatus]

@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 
 from bellmetal.addresses import AddressError, parse_address
-from bellmetal.holdings import Holding, entry_from_holding, holding_from_entry, released
-from bellmetal.resources import LedgerEntry, LedgerHolder
+from bellmetal.holdings import Holding, Tenure, entry_from_holding, holding_from_entry, released
+from bellmetal.resources import LedgerEntry, LedgerHolder, LedgerTenure
 from builders import LONG_AGO, NOW, held, holder, holding
 
+N1 = Tenure("n1", LONG_AGO)
 WEB = LedgerHolder("uid-shop-web", "shop", "web", LONG_AGO)
 
 
@@ -29,6 +30,16 @@ WEB = LedgerHolder("uid-shop-web", "shop", "web", LONG_AGO)
             holding("192.0.2.1", holder("shop/web", since="")),
             LedgerEntry(1, "main", [LedgerHolder("uid-shop-web", "shop", "web")]),
             id="held since nobody knows when",
+        ),
+        pytest.param(
+            holding("192.0.2.1", "shop/web", owners=(Tenure("n2", NOW, "preferred"), N1)),
+            LedgerEntry(
+                1,
+                "main",
+                [WEB],
+                owners=[LedgerTenure("n2", NOW, "preferred"), LedgerTenure("n1", LONG_AGO)],
+            ),
+            id="with the nodes that owned it",
         ),
     ],
 )

@@ -9,7 +9,7 @@ import pytest
 from bellmetal import resources
 from bellmetal.addresses import block_of, parse_address
 from bellmetal.api import ApiError
-from bellmetal.holdings import Holding
+from bellmetal.holdings import Holding, Tenure
 from bellmetal.ledger import Ledger, LedgerConflictError, shard_name
 from builders import LONG_AGO, NOW, holder, holding
 from small_api import SmallApi
@@ -211,3 +211,12 @@ async def test_as_long_as_it_cannot_be_read_again_it_stays_doubtful() -> None:
     api.down = False
     with pytest.raises(LedgerConflictError):
         await ledger.write([])
+
+
+async def test_the_owners_of_an_address_are_forgotten_with_its_holder() -> None:
+    api = SmallApi()
+    owners = (Tenure("n2", NOW, "preferred"), Tenure("n1", LONG_AGO, "first"))
+    ledger = await written(api, holding("192.0.2.1", "shop/web", term=3, owners=owners))
+    assert await read_again(api) == [holding("192.0.2.1", "shop/web", term=3, owners=owners)]
+    await ledger.write([FREE])
+    assert await read_again(api) == [FREE]

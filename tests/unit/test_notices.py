@@ -9,12 +9,9 @@ import pytest
 from bellmetal import metrics, resources
 from bellmetal.addresses import parse_address
 from bellmetal.allocation import Allocations
-from bellmetal.api import Client
 from bellmetal.cluster import Service
-from bellmetal.events import Events
 from bellmetal.intents import Refused, RefusedReason, Withheld, WithheldReason
 from bellmetal.notices import PATIENCE, Notices
-from bellmetal.resources import ObjectReference
 from bellmetal.world import World
 from bellmetal.writer import not_announced, service_patches
 from builders import (
@@ -24,6 +21,7 @@ from builders import (
     service,
     service_object,
 )
+from noted import Noted
 
 NONE_LEFT = Refused("shop/web", RefusedReason.NO_ADDRESS_LEFT, "no available IPs")
 NO_ENDPOINTS = Withheld(
@@ -32,25 +30,6 @@ NO_ENDPOINTS = Withheld(
     WithheldReason.NO_ENDPOINTS,
     "the Service has no endpoint that serves",
 )
-
-
-class Noted(Events):
-    """Events that are kept as lines."""
-
-    def __init__(self, client: Client | None = None) -> None:
-        self.lines: list[str] = []
-
-    def record(
-        self,
-        about: ObjectReference,
-        reason: str,
-        message: str,
-        *,
-        warning: bool = False,
-        once: str = "",
-    ) -> None:
-        kind = "Warning" if warning else "Normal"
-        self.lines.append(f"{about.kind}/{about.name} {kind} {reason}: {message}")
 
 
 class Told:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from bellmetal.allocation import allocate
 from bellmetal.cluster import Cluster, Service
-from bellmetal.holdings import Holdings
+from bellmetal.holdings import Holdings, Tenure
 from bellmetal.settlement import settle
 from builders import LONG_AGO, NOW, cluster, held, holder, holding, service, sharing
+
+N1 = Tenure("n1", LONG_AGO, "first")
 
 
 def settled(world: Cluster, ledger: Holdings) -> tuple[object, ...]:
@@ -35,6 +39,28 @@ def settled(world: Cluster, ledger: Holdings) -> tuple[object, ...]:
             held(holding("192.0.2.0", term=3, last_holder=holder("bank/a"), freed_at=LONG_AGO)),
             (holding("192.0.2.0", holder("shop/web", NOW), term=4, last_holder=holder("bank/a")),),
             id="a new holder raises the term",
+        ),
+        pytest.param(
+            [service("shop/web", sharing=sharing("k", "TCP/80"))],
+            held(holding("192.0.2.0", "shop/web", owners=(N1,))),
+            (
+                holding(
+                    "192.0.2.0",
+                    replace(holder("shop/web"), sharing=sharing("k", "TCP/80").digest),
+                    owners=(N1,),
+                ),
+            ),
+            id="whoever owned it stands there as long as a Service keeps it",
+        ),
+        pytest.param(
+            [service("shop/web")],
+            held(holding("192.0.2.0", "shop/gone", term=3, owners=(N1,))),
+            (
+                holding(
+                    "192.0.2.0", holder("shop/web", NOW), term=4, last_holder=holder("shop/gone")
+                ),
+            ),
+            id="who owned it for another Service is forgotten",
         ),
         pytest.param(
             [],

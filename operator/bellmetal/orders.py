@@ -1,0 +1,80 @@
+"""Orders of a person (annotation `bellmetal.io/move-to` on a Service): carried out, or refused.
+
+An order is for one time. It has fired once the slices name the node: whoever owns the address
+after that does so by the ordinary rules. If it stood until the new owner answers, and that node
+were silent, the reflex of the others and the order would rename the owner in turn, for ever.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from bellmetal.addresses import IPAddress
+from bellmetal.cluster import Cluster, Service
+from bellmetal.intents import Announcement, Intents
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What became of one order.
+
+    ``moved``: addresses that the slices name the node for since this very pass, and whose they
+    were; ``refused``: why others are not its; both are empty if it owned all of them already.
+    """
+
+    service: Service
+    node: str
+    moved: tuple[tuple[IPAddress, str], ...] = ()
+    refused: tuple[str, ...] = ()
+
+
+def judge(
+    cluster: Cluster, intents: Intents, before: Mapping[IPAddress, Announcement]
+) -> list[Verdict]:
+    """Every order that stands, and what became of it; ``before``: what the slices said."""
+    ordered = [item for item in cluster.services.values() if item.move_to and item.ours]
+    if not ordered:
+        return []
+    found: dict[str, list[Announcement]] = {}
+    for item in intents.announcements:
+        for service in item.services:
+            found.setdefault(service.key, []).append(item)
+    withheld: dict[str, list[str]] = {}
+    for no in intents.withheld:
+        withheld.setdefault(no.service, []).append(f"{no.address} is not announced: {no.message}")
+    return [
+        _judge(cluster, service, found.get(service.key, []), withheld.get(service.key, []), before)
+        for service in ordered
+    ]
+
+
+def _judge(
+    cluster: Cluster,
+    service: Service,
+    announcements: list[Announcement],
+    withheld: list[str],
+    before: Mapping[IPAddress, Announcement],
+) -> Verdict:
+    moved: list[tuple[IPAddress, str]] = []
+    refused = list(withheld)
+    if not announcements and not withheld:
+        refused.append("the Service has no address")
+    for item in announcements:
+        former = before.get(item.address)
+        if item.owner != service.move_to:
+            refused.append(_why(cluster, service, item))
+        elif former is not None and former.owner != item.owner:
+            moved.append((item.address, former.owner))
+    return Verdict(service, service.move_to, tuple(moved), tuple(refused))
+
+
+def _why(cluster: Cluster, service: Service, item: Announcement) -> str:
+    """Why the node does not own an address of the Service, although that was ordered."""
+    stays = f"{item.address} stays on {item.owner}"
+    for other in (cluster.services[one.key] for one in item.services):
+        if other.move_to not in ("", service.move_to):
+            return f"{stays}: {other.key}, which shares it, asks for {other.move_to}"
+    if service.move_to not in cluster.nodes:
+        return f"{stays}: the cluster has no node {service.move_to}"
+    return f"{stays}: {service.move_to} does not qualify"
