@@ -1,4 +1,4 @@
-"""The command line: ``bellmetal controller``, ``bellmetal speaker``, ``bellmetal plan``.
+"""The command line: ``bellmetal controller``, ``speaker``, ``plan``, ``move``, ``drain``.
 
 Imports the program that it starts only when it starts it: a speaker does not pay for Kopf.
 """
@@ -12,6 +12,7 @@ import sys
 from collections.abc import Coroutine
 
 from bellmetal import __version__
+from bellmetal.errands import DrainSettings, MoveSettings
 from bellmetal.logs import set_up
 from bellmetal.settings import (
     ControllerSettings,
@@ -33,6 +34,14 @@ def main() -> int:
         import bellmetal.cli.plan
 
         return bellmetal.cli.plan.main(settings)
+    if isinstance(settings, MoveSettings):
+        import bellmetal.cli.move
+
+        return bellmetal.cli.move.main(settings)
+    if isinstance(settings, DrainSettings):
+        import bellmetal.cli.drain
+
+        return bellmetal.cli.drain.main(settings)
     set_up(settings.common.log_level)
     try:
         return asyncio.run(_program(settings))

@@ -244,12 +244,17 @@ class Client:
         """One object."""
         return _decode(await self.request("GET", path, timeout=timeout), type_)
 
-    async def list(self, type_: type[T], path: str, labels: str = "") -> tuple[list[T], str]:
-        """All objects (of these ``labels``), 500 a page, and the version to watch from."""
+    async def list(
+        self, type_: type[T], path: str, labels: str = "", fields: str = ""
+    ) -> tuple[list[T], str]:
+        """All objects (of these ``labels`` and ``fields``), 500 a page, and the version to watch
+        from."""
         items: list[T] = []
         token = ""
         while True:
             params = _selected(labels) | {"limit": str(PAGE)}
+            if fields:
+                params["fieldSelector"] = fields
             if token:
                 params["continue"] = token
             content = await self.request("GET", path, params=params)

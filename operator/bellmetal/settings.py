@@ -9,9 +9,10 @@ import argparse
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from bellmetal.config import OnOrphan
+from bellmetal.errands import DrainSettings, MoveSettings, add_errands, read_errand
 
 LOG_LEVELS = ("all", "debug", "info", "warn", "error", "none")
 NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
@@ -78,6 +79,10 @@ class PlanSettings:
     output: str
 
 
+Settings: TypeAlias = (
+    ControllerSettings | SpeakerSettings | PlanSettings | MoveSettings | DrainSettings
+)
+
 PLAN = """\
 Prints which Services would keep, lose or change an address if these files were
 applied now, as the controller itself would decide it. Reads the cluster that
@@ -107,6 +112,7 @@ def parser(version: str) -> argparse.ArgumentParser:
     controller = programs.add_parser("controller", help="decides: addresses, owners")
     speaker = programs.add_parser("speaker", help="announces, on every node")
     _plan_flags(programs)
+    add_errands(programs)
     for program in (controller, speaker):
         _common_flags(program)
     controller.add_argument("--ml-secret-name", metavar="NAME", help="env METALLB_ML_SECRET_NAME")
@@ -208,17 +214,17 @@ def _common_flags(program: argparse.ArgumentParser) -> None:
     )
 
 
-def parse(
-    arguments: Sequence[str], environment: Mapping[str, str], version: str
-) -> ControllerSettings | SpeakerSettings | PlanSettings:
+def parse(arguments: Sequence[str], environment: Mapping[str, str], version: str) -> Settings:
     """Settings out of a command line; what is wrong ends the program with status 2."""
     root = parser(version)
     args = root.parse_args(arguments)
     read = _Reader(root, args, environment)
     if args.program == "plan":
         return _plan(read)
+    if args.program in ("move", "drain"):
+        return read_errand(args, _namespace(read))
     common = Common(
-        namespace=read.text("namespace", "METALLB_NAMESPACE") or _own_namespace(),
+        namespace=_namespace(read),
         pod_name=read.text("pod_name", "METALLB_POD_NAME"),
         pod_uid=read.text("pod_uid", "METALLB_POD_UID"),
         log_level=args.log_level,
@@ -256,7 +262,7 @@ def _plan(read: _Reader) -> PlanSettings:
     if args.replace and not args.file:
         read.root.error("plan: --replace needs -f FILE")
     return PlanSettings(
-        namespace=read.text("namespace", "METALLB_NAMESPACE") or _own_namespace(),
+        namespace=_namespace(read),
         lb_class=args.lb_class,
         on_orphan=OnOrphan(args.on_orphan),
         files=tuple(args.file),
@@ -265,6 +271,10 @@ def _plan(read: _Reader) -> PlanSettings:
         all=args.all,
         output=args.output,
     )
+
+
+def _namespace(read: _Reader) -> str:
+    return read.text("namespace", "METALLB_NAMESPACE") or _own_namespace()
 
 
 def _own_namespace() -> str:

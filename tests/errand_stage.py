@@ -1,0 +1,131 @@
+"""A cluster in memory for `bellmetal move` and `drain`: what a controller and speakers would do.
+
+It answers an order after a while; that takes no time, as the event loop's clock is looptime's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import msgspec
+
+from bellmetal import resources
+from bellmetal.config import DRAIN, MOVE_TO
+from builders import LONG_AGO, NOW, metadata, node_object, service_object, slice_object
+from small_api import Json, SmallApi
+
+OWN = "metallb-system"
+INTERNAL = f"/apis/bellmetal.io/v1alpha1/namespaces/{OWN}"
+STATUSES = f"/apis/metallb.io/v1beta1/namespaces/{OWN}/servicel2statuses"
+NODES = ("n1", "n2", "n3")
+
+
+class Stage(SmallApi):
+    """Services by key with their addresses; ``owners``: address → node; ``able``: nodes that may
+    own. ``works``: a controller is at work; ``silent``: nodes whose speakers say nothing."""
+
+    def __init__(self, **services: Iterable[str]) -> None:
+        super().__init__()
+        self.owners: dict[str, str] = {}
+        self.users: dict[str, list[str]] = {}
+        self.able: dict[str, tuple[str, ...]] = {}
+        self.works, self.silent, self.delay = True, frozenset[str](), 0.2
+        self.said: list[str] = []
+        for name in NODES:
+            self.put(f"/api/v1/nodes/{name}", node_object(name))
+        for name, addresses in services.items():
+            self.service(f"shop/{name}", *addresses)
+
+    def service(self, key: str, *addresses: str, owner: str = "n1") -> None:
+        namespace, name = key.split("/")
+        body = service_object(key, ingress=addresses)
+        self.put(f"/api/v1/namespaces/{namespace}/services/{name}", body)
+        for address in addresses:
+            self.users.setdefault(address, []).append(key)
+            self.able.setdefault(address, NODES)
+            self.owners[address] = owner
+        self.publish()
+
+    def publish(self) -> None:
+        """Slices and ServiceL2Statuses say what is."""
+        items = []
+        for address, node in self.owners.items():
+            services = [
+                resources.ServiceRef(*key.split("/"), f"uid-{key}") for key in self.users[address]
+            ]
+            fields: Json = {"owner": node, "node_set": f"of-{address}", "services": services}
+            items.append(resources.SliceAnnouncement(address, 1, **fields))
+        sets = [
+            resources.SliceNodeSet(f"of-{address}", [resources.SliceNode(n, "") for n in able])
+            for address, able in self.able.items()
+        ]
+        self.put(
+            f"{INTERNAL}/announcementslices/layer2-0",
+            slice_object("layer2-0", *items, node_sets=sets),
+        )
+        for path in [path for path in self.objects if path.startswith(STATUSES)]:
+            del self.objects[path]
+        for address, node in self.owners.items():
+            for key in self.users[address] if node not in self.silent else ():
+                namespace, name = key.split("/")
+                status = resources.ServiceL2StatusStatus(node, name, namespace)
+                body = resources.ServiceL2Status(
+                    metadata=metadata(f"{OWN}/{name}-{node}"), status=status
+                )
+                self.put(f"{STATUSES}/{name}-{node}", body)
+
+    def ledger(self, address: str, *owners: tuple[str, str, str]) -> None:
+        tenures = [resources.LedgerTenure(*item) for item in owners]
+        entry = resources.LedgerEntry(1, "main", owners=tenures)
+        spec = resources.AddressLedgerSpec("192.0.2.0/24", {address: entry})
+        body = resources.AddressLedger(metadata=metadata(f"{OWN}/ipv4-192.0.2.0"), spec=spec)
+        self.put(f"{INTERNAL}/addressledgers/ipv4-192.0.2.0", body)
+
+    def event(self, key: str, reason: str, message: str) -> None:
+        namespace, name = key.split("/")
+        number = len(self.objects)
+        body = resources.Event(
+            metadata=metadata(f"{namespace}/{name}.{number}"), reason=reason, message=message
+        )
+        self.put(f"/api/v1/namespaces/{namespace}/events/{name}.{number}", body)
+
+    # --- the controller ---------------------------------------------------------------------------
+
+    def answer(self, method: str, path: str, data: Any, content_type: str) -> bytes:
+        content = super().answer(method, path, data, content_type)
+        wishes: Mapping[str, str] = {}
+        if method == "PATCH" and isinstance(data, dict):
+            wishes = data["metadata"]["annotations"]
+        if self.works and wishes.get(MOVE_TO):
+            asyncio.get_running_loop().call_later(self.delay, self._move, path, wishes[MOVE_TO])
+        if self.works and wishes.get(DRAIN):
+            asyncio.get_running_loop().call_later(self.delay, self._drain, path.split("/")[-1])
+        return content
+
+    def _move(self, path: str, node: str) -> None:
+        body = msgspec.json.decode(msgspec.json.encode(self.objects[path]))
+        if body["metadata"]["annotations"].pop(MOVE_TO, None) is None:
+            return
+        self.put(path, body)
+        key = f"{body['metadata']['namespace']}/{body['metadata']['name']}"
+        for address in [item for item, users in self.users.items() if key in users]:
+            if node in self.able[address]:
+                self.owners[address] = node
+            else:
+                self.event(key, "MoveRefused", f"not moved to {node}: {address} stays")
+        self.publish()
+
+    def _drain(self, node: str) -> None:
+        """One address after the other."""
+        for address in [item for item, owner in self.owners.items() if owner == node]:
+            others = [item for item in self.able[address] if item != node]
+            if others:
+                self.owners[address] = others[0]
+                asyncio.get_running_loop().call_later(self.delay, self._drain, node)
+                break
+        self.publish()
+
+
+__all__ = ["LONG_AGO", "NOW", "Stage"]
