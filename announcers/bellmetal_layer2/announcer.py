@@ -76,7 +76,8 @@ class Layer2Announcer:
         now = self._context.clock()
         self._owning.run(self._ownership.want(desired.announcements, desired.node_sets, now))
         for address in sorted(self._ownership.answering, key=int):  # interfaces may have changed
-            self._answering.run(self._responder.restrict(address, self._names(address), now))
+            names, refresh = self._names(address), self._refresh(address)
+            self._answering.run(self._responder.restrict(address, names, now, refresh))
         for name in {n for item in desired.node_sets.values() for n in item.nodes}:
             self._member_changed(name, self._context.members.liveness(name))
         self._context.changed()
@@ -196,10 +197,11 @@ class Layer2Announcer:
                     data = beacon.encode(item, self._context.key)
                     self._context.members.send(node, data)
                 case Own(address):
-                    self._answering.run(self._responder.own(address, self._names(address), now))
+                    names, refresh = self._names(address), self._refresh(address)
+                    self._answering.run(self._responder.own(address, names, now, refresh))
                     changed = True
                 case Yield(address, _):
-                    self._answering.run(self._responder.disown(address))
+                    self._answering.run(self._responder.disown(address, now))
                     changed = True
                 case Reassert(address, against):
                     log.warning(
@@ -256,6 +258,10 @@ class Layer2Announcer:
     def _names(self, address: IPAddress) -> frozenset[str]:
         item = self._wanted.get(address)
         return item.interfaces if item else frozenset()
+
+    def _refresh(self, address: IPAddress) -> int:
+        item = self._wanted.get(address)
+        return item.refresh if item and item.refresh else self._context.refresh
 
     def _missing_interfaces(self) -> list[Finding]:
         """Owned addresses that no interface here can answer for."""

@@ -6,7 +6,6 @@ A group is made of the last 24 bits of an address, so several addresses may need
 from __future__ import annotations
 
 import ipaddress
-from collections import Counter
 from dataclasses import dataclass
 
 from bellmetal_layer2 import ndp
@@ -32,33 +31,29 @@ class Groups:
     """The groups that addresses need, by interface."""
 
     def __init__(self) -> None:
-        self._where: dict[ipaddress.IPv6Address, frozenset[str]] = {}
-        self._needs: Counter[tuple[str, ipaddress.IPv6Address]] = Counter()
+        self._needs: dict[tuple[str, ipaddress.IPv6Address], set[ipaddress.IPv6Address]] = {}
 
-    def want(self, address: ipaddress.IPv6Address, names: frozenset[str]) -> list[Join | Leave]:
-        """An address is to be heard on these interfaces, and on no other one."""
-        before = self._where.get(address, frozenset())
-        if names == before:
-            return []
-        self._where[address] = names
-        if not names:
-            del self._where[address]
+    def want(self, address: ipaddress.IPv6Address, interface: str) -> list[Join | Leave]:
+        """An address is to be heard on an interface."""
         group = ndp.solicited_node(address)
-        effects: list[Join | Leave] = []
-        for name in sorted(names - before):
-            self._needs[name, group] += 1
-            if self._needs[name, group] == 1:
-                effects.append(Join(name, group))
-        for name in sorted(before - names):
-            self._needs[name, group] -= 1
-            if not self._needs[name, group]:
-                del self._needs[name, group]
-                effects.append(Leave(name, group))
+        needed_by = self._needs.setdefault((interface, group), set())
+        effects: list[Join | Leave] = [] if needed_by else [Join(interface, group)]
+        needed_by.add(address)
         return effects
+
+    def drop(self, address: ipaddress.IPv6Address, interface: str) -> list[Join | Leave]:
+        """It need not be heard there any more."""
+        group = ndp.solicited_node(address)
+        needed_by = self._needs.get((interface, group), set())
+        if address not in needed_by:
+            return []
+        needed_by.remove(address)
+        if needed_by:
+            return []
+        del self._needs[interface, group]
+        return [Leave(interface, group)]
 
     def forget(self, gone: frozenset[str]) -> None:
         """Interfaces are gone, and with them all that was joined there."""
-        for address, names in list(self._where.items()):
-            self._where[address] = names - gone
         for key in [key for key in self._needs if key[0] in gone]:
             del self._needs[key]

@@ -1,19 +1,19 @@
 """Answers for owned addresses, and tells the LAN who has them. A sans-IO machine.
 
-ARP for IPv4 (RFC 826), neighbour discovery for IPv6 (RFC 4861). Announcements go out at once and
-again for a while: a frame may be lost, a switch may be learning. Gratuitous ARP goes out in both
-forms, request and reply: hosts differ in which they believe. For IPv6 there is but one form, and
-it goes out in the same rhythm (section 7.2.6 has three, a second apart; who takes over an address
-that clients use wants to be believed sooner).
+ARP for IPv4 (RFC 826), neighbour discovery for IPv6 (RFC 4861). Plain questions are answered by
+`replies.py`, all others by the codecs, and never wait for anything. When the LAN is told is
+`schedule.py`'s; here is what it is told: gratuitous ARP in both forms, request and reply, as hosts
+differ in which they believe; in IPv6 there is but one form, in the same rhythm (RFC 4861, section
+7.2.6 has three, a second apart; who takes over an address wants to be believed sooner). The
+solicited-node group is joined just before.
 Where an interface has no link-local address IPv6 is off, and the kernel would take no traffic.
 """
 
 from __future__ import annotations
 
 import enum
-import heapq
 import ipaddress
-from collections.abc import Iterable, Set
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -21,8 +21,9 @@ from bellmetal.addresses import IPAddress
 from bellmetal.facts import Interface
 from bellmetal_layer2 import arp, ndp
 from bellmetal_layer2.groups import Groups, Join, Leave
+from bellmetal_layer2.replies import Replies
+from bellmetal_layer2.schedule import Schedule
 
-REPEATS = (0.1, 0.4, 1.1, 2.2, 3.3, 4.4)  # seconds after the first announcement
 _IPV6 = ndp.ETHERTYPE_IPV6.to_bytes(2, "big")
 
 
@@ -73,10 +74,10 @@ class Responder:
         self._interfaces: dict[str, Interface] = {}
         self._with_ipv6: frozenset[str] = frozenset()
         self._owned: dict[IPAddress, frozenset[str]] = {}
+        self._refresh: dict[IPAddress, int] = {}
         self._groups = Groups()
-        self._due: list[tuple[float, int, IPAddress]] = []
-        self._generation: dict[IPAddress, int] = {}
-        self._announcements = 0
+        self._schedules: dict[str, Schedule] = {}  # both of every usable interface
+        self._replies: dict[str, Replies] = {}
 
     # --- commands --------------------------------------------------------------------------------
 
@@ -86,57 +87,80 @@ class Responder:
         What was joined on one that is gone, or is another one by its index, is gone with it.
         """
         before, self._interfaces = self._interfaces, {item.name: item for item in interfaces}
-        with_ipv6 = self._with_ipv6
+        had_ipv6 = self._with_ipv6
         self._with_ipv6 = frozenset(item.name for item in self._interfaces.values() if _ipv6(item))
-        present = {(item.name, item.index) for item in self._interfaces.values()}
-        self._groups.forget(
-            frozenset(
-                item.name for item in before.values() if (item.name, item.index) not in present
-            )
-        )
-        known = {(item.name, item.index, item.mac) for item in before.values()}
-        new = {
-            item.name
-            for item in self._interfaces.values()
-            if (item.name, item.index, item.mac) not in known
-        }
-        new_in_ipv6 = new | (self._with_ipv6 - with_ipv6)
-        effects: list[ResponderEffect] = []
-        for address in self._owned:
-            where = (new if address.version == 4 else new_in_ipv6) & self.places(address)
-            effects += self._listen(address)
-            if where:  # its switch may still be learning: repeated, too
-                self._schedule(address, now)
-                effects += self._announce(address, where)
-        return effects
+        indices = {(item.name, item.index) for item in self._interfaces.values()}
+        gone = {item.name for item in before.values() if (item.name, item.index) not in indices}
+        self._groups.forget(frozenset(gone))
+        for name in gone:
+            del self._schedules[name], self._replies[name]
+        for name, item in self._interfaces.items():
+            known = before.get(name)
+            if known is None or (known.index, known.mac) != (item.index, item.mac):
+                self._begin(item, set(self._owned), now)
+            elif (name in self._with_ipv6) is not (name in had_ipv6):
+                self._begin(item, {a for a in self._owned if a.version == 6}, now)
+        return self.tick(now)
+
+    def _begin(self, interface: Interface, addresses: set[IPAddress], now: float) -> None:
+        """What an interface can be used for has changed, for these addresses."""
+        name, mac = interface.name, interface.mac
+        self._schedules.setdefault(name, Schedule(now))
+        if name not in self._replies or self._replies[name].mac != mac:
+            self._replies[name] = Replies(mac)
+        for address in self._owned:  # in the order in which they came
+            if address in addresses:
+                self._place(address, name, name in self.places(address), now)
+
+    def _place(self, address: IPAddress, name: str, here: bool, now: float) -> None:
+        """Answered for on this interface from now on, or no more; the rest when it is due."""
+        if here:
+            self._replies[name].add(address)
+            self._schedules[name].announce(address)
+            self._schedules[name].every(address, self._refresh[address], now)
+        else:
+            self._replies[name].remove(address)
+            self._schedules[name].give_up(address)
 
     def own(
-        self, address: IPAddress, interfaces: frozenset[str], now: float
+        self, address: IPAddress, interfaces: frozenset[str], now: float, refresh: int = 0
     ) -> list[ResponderEffect]:
-        """Answer for an address from now on, on these interfaces (none named: all)."""
-        self._owned[address] = interfaces
-        return [*self._listen(address), *self.announce(address, now)]
+        """Answer for an address from now on, on these interfaces (none named: all).
+
+        It is announced again every ``refresh`` seconds; 0: only now.
+        """
+        before = self.places(address)
+        self._owned[address], self._refresh[address] = interfaces, refresh
+        after = self.places(address)
+        for name in sorted(before | after):
+            self._place(address, name, name in after, now)
+        return self.tick(now)
 
     def restrict(
-        self, address: IPAddress, interfaces: frozenset[str], now: float
+        self, address: IPAddress, interfaces: frozenset[str], now: float, refresh: int = 0
     ) -> list[ResponderEffect]:
-        """The interfaces of an owned address, which may have changed."""
-        if self._owned.get(address, interfaces) == interfaces:
-            return []
-        return self.own(address, interfaces, now)
+        """The interfaces of an owned address, or how often it is announced, may have changed."""
+        if self._owned.get(address, interfaces) != interfaces:
+            return self.own(address, interfaces, now, refresh)
+        if self._refresh.get(address, refresh) != refresh:
+            self._refresh[address] = refresh
+            for name in self.places(address):
+                self._schedules[name].every(address, refresh, now)
+        return []
 
     def announce(self, address: IPAddress, now: float) -> list[ResponderEffect]:
         """Tell the LAN, now and for some seconds, that an owned address is here."""
-        if address not in self._owned:
-            return []
-        self._schedule(address, now)
-        return self._announce(address, self.places(address))
+        for name in self.places(address):
+            self._schedules[name].announce(address)
+        return self.tick(now)
 
-    def disown(self, address: IPAddress) -> list[ResponderEffect]:
+    def disown(self, address: IPAddress, now: float) -> list[ResponderEffect]:
         """Answer no more, announce no more."""
+        for name in self.places(address):
+            self._place(address, name, False, now)
         self._owned.pop(address, None)
-        self._generation.pop(address, None)
-        return list(self._listen(address))
+        self._refresh.pop(address, None)
+        return self.tick(now)
 
     def places(self, address: IPAddress) -> frozenset[str]:
         """The interfaces on which an address is answered for; none if it is not owned."""
@@ -150,9 +174,13 @@ class Responder:
 
     def receive(self, data: Arrived, now: float) -> list[ResponderEffect]:
         """A frame came in: the answer, or why there is none."""
-        interface = self._interfaces.get(data.interface)
-        if interface is None:
+        replies = self._replies.get(data.interface)
+        if replies is None:
             return [Ignored(Dropped.UNKNOWN_INTERFACE)]
+        plain = replies.answer(data.frame)
+        if plain is not None:
+            return [Transmit(data.interface, *plain)]
+        interface = self._interfaces[data.interface]
         try:
             if data.frame[12:14] == _IPV6:
                 return [self._solicited(interface, ndp.decode(data.frame))]
@@ -196,42 +224,41 @@ class Responder:
         return None
 
     def tick(self, now: float) -> list[ResponderEffect]:
-        """Announcements that are due."""
+        """Announcements that are due, as many as the budget allows; groups that are left."""
         effects: list[ResponderEffect] = []
-        while self._due and self._due[0][0] <= now:
-            _, generation, address = heapq.heappop(self._due)
-            if self._generation.get(address) == generation:
-                effects += self._announce(address, self.places(address))
+        for name in self._schedules:
+            effects += self._say(name, now)
         return effects
 
     def deadline(self) -> float | None:
-        """When the next announcement is due."""
-        return self._due[0][0] if self._due else None
+        """When there is something to announce."""
+        dues = [item.deadline() for item in self._schedules.values()]
+        return min((due for due in dues if due is not None), default=None)
 
-    def _schedule(self, address: IPAddress, now: float) -> None:
-        self._announcements += 1
-        generation = self._generation[address] = self._announcements
-        for delay in REPEATS:
-            heapq.heappush(self._due, (now + delay, generation, address))
-
-    def _listen(self, address: IPAddress) -> Iterable[Join | Leave]:
-        if isinstance(address, ipaddress.IPv4Address):
-            return []
-        return self._groups.want(address, self.places(address))
-
-    def _announce(self, address: IPAddress, names: Set[str]) -> list[ResponderEffect]:
-        effects: list[ResponderEffect] = []
-        for name in sorted(names):
-            for frame in self._announcement(address, name):
-                effects.append(Transmit(name, frame, address, gratuitous=True))
+    def _say(self, name: str, now: float) -> list[ResponderEffect]:
+        schedule, effects = self._schedules[name], list[ResponderEffect]()
+        while (address := schedule.next(now)) is not None:
+            said = self._about(address, name)
+            schedule.pay(len(said))
+            effects += said
         return effects
 
-    def _announcement(self, address: IPAddress, name: str) -> tuple[bytes, ...]:
+    def _about(self, address: IPAddress, name: str) -> list[ResponderEffect]:
+        """An announcement, its group first; or the end of it."""
+        here = name in self.places(address)
         mac = self._interfaces[name].mac
+        effects: list[ResponderEffect] = []
         if isinstance(address, ipaddress.IPv6Address):
-            return (ndp.unsolicited(address, mac).encode(),)
-        operations = (arp.REQUEST, arp.REPLY)
-        return tuple(arp.gratuitous(address, mac, item).encode() for item in operations)
+            if not here:
+                return list(self._groups.drop(address, name))
+            effects += self._groups.want(address, name)
+            frames = [ndp.unsolicited(address, mac).encode()]
+        elif here:
+            operations = (arp.REQUEST, arp.REPLY)
+            frames = [arp.gratuitous(address, mac, item).encode() for item in operations]
+        else:
+            return []
+        return effects + [Transmit(name, frame, address, gratuitous=True) for frame in frames]
 
 
 def _ipv6(interface: Interface) -> bool:

@@ -17,6 +17,8 @@ from bellmetal_layer2.filters import Instruction
 log = logging.getLogger(__name__)
 
 SO_ATTACH_FILTER = 26  # asm-generic/socket.h
+LOAD_WORD, JUMP_EQUAL, RETURN = 0x20, 0x15, 0x06  # linux/bpf_common.h
+FRAMES_KIND, FRAMES_INTERFACE = 0xFFFFF004, 0xFFFFF008  # linux/filter.h: SKF_AD_OFF + …
 MOST_PER_TURN = 64  # frames read before the loop gets its turn
 LONGEST = 2048
 IPV6_JOIN_GROUP, IPV6_LEAVE_GROUP = 20, 21  # linux/in6.h
@@ -28,6 +30,7 @@ class PacketSocket:
 
     def __init__(self, interface: str, ethertype: int, program: Sequence[Instruction]) -> None:
         self.interface = interface
+        self._index = socket.if_nametoindex(interface)
         # Protocol 0 receives nothing: bound and filtered first, so no foreign frame slips in.
         self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
         try:
@@ -40,10 +43,11 @@ class PacketSocket:
         self._receive: Callable[[str, bytes], None] | None = None
 
     def filter(self, program: Sequence[Instruction]) -> None:
-        """Replaces the filter, atomically."""
-        code = b"".join(struct.pack("HBBI", *instruction) for instruction in program)
+        """Replaces the filter, atomically; frames of other networks never get as far as it."""
+        whole = [*own(self._index), *program]
+        code = b"".join(struct.pack("HBBI", *instruction) for instruction in whole)
         buffer = ctypes.create_string_buffer(code)
-        head = struct.pack("HL", len(program), ctypes.addressof(buffer))
+        head = struct.pack("HL", len(whole), ctypes.addressof(buffer))
         self._socket.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, head)
 
     def listen(self, receive: Callable[[str, bytes], None]) -> None:
@@ -55,7 +59,7 @@ class PacketSocket:
         assert self._receive is not None
         for _ in range(MOST_PER_TURN):
             try:
-                frame, origin = self._socket.recvfrom(LONGEST)
+                frame = self._socket.recv(LONGEST)
             except BlockingIOError:
                 return
             except OSError as error:
@@ -63,8 +67,7 @@ class PacketSocket:
                 if error.errno != errno.ENETDOWN:
                     log.warning("reading from %s: %s", self.interface, error.strerror)
                 return
-            if concerns(self.interface, origin[0], origin[2]):
-                self._receive(self.interface, frame)
+            self._receive(self.interface, frame)
 
     def flush(self) -> None:
         """Throws away what is queued."""
@@ -89,13 +92,20 @@ class PacketSocket:
         self._socket.close()
 
 
-def concerns(interface: str, came_by: str, kind: int) -> bool:
-    """Whether a frame is of this interface's own network, and was not sent by us.
+def own(index: int) -> list[Instruction]:
+    """Goes on behind itself for frames of an interface's own network that were not sent by us.
 
-    A socket on a trunk is also given the frames of its VLANs, without their tags: by the name of
+    A socket on a trunk is also given the frames of its VLANs, without their tags: with the index of
     the VLAN's interface, or as another host's where there is none. They are not ours to answer.
     """
-    return came_by == interface and kind not in (socket.PACKET_OUTGOING, socket.PACKET_OTHERHOST)
+    return [
+        (LOAD_WORD, 0, 0, FRAMES_KIND),
+        (JUMP_EQUAL, 3, 0, socket.PACKET_OUTGOING),
+        (JUMP_EQUAL, 2, 0, socket.PACKET_OTHERHOST),
+        (LOAD_WORD, 0, 0, FRAMES_INTERFACE),
+        (JUMP_EQUAL, 1, 0, index),
+        (RETURN, 0, 0, 0),
+    ]
 
 
 class Memberships:

@@ -81,6 +81,7 @@ class Context:
     changed: Callable[[], None]  # tells the speaker that status() has news
     exclude: re.Pattern[str] | None = None  # interfaces to leave alone
     remembered: tuple[Claim, ...] = ()  # this node's claims before a restart
+    refresh: int = 0  # seconds between announcements of what says nothing of it; 0: none
 
 
 class Announcer(Protocol):

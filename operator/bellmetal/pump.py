@@ -46,17 +46,17 @@ class Pump(Generic[E]):
         self._timer = self._due = None
 
     def _arm(self) -> None:
+        """A timer that is set too early is left alone: deadlines move on with every message."""
         due = self.machine.deadline()
-        if self._stopped or due == self._due:
+        if self._stopped or due is None or (self._due is not None and self._due <= due):
             return
         if self._timer is not None:
             self._timer.cancel()
         self._due = due
-        self._timer = None
-        if due is not None:
-            delay = max(0.0, due - self._clock())
-            self._timer = asyncio.get_running_loop().call_later(delay, self._tick)
+        delay = max(0.0, due - self._clock())
+        self._timer = asyncio.get_running_loop().call_later(delay, self._tick)
 
     def _tick(self) -> None:
         self._timer = self._due = None
-        self.run(self.machine.tick(self._clock()))
+        now, due = self._clock(), self.machine.deadline()
+        self.run(self.machine.tick(now) if due is not None and due <= now else [])

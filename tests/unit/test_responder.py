@@ -7,11 +7,11 @@ from collections import Counter
 
 import pytest
 
+from bellmetal.addresses import IPAddress
 from bellmetal.facts import Interface
 from bellmetal_layer2 import arp
 from bellmetal_layer2.arp import ArpFrame
 from bellmetal_layer2.responder import (
-    REPEATS,
     Arrived,
     Dropped,
     Ignored,
@@ -19,6 +19,7 @@ from bellmetal_layer2.responder import (
     ResponderEffect,
     Transmit,
 )
+from bellmetal_layer2.schedule import REPEATS
 
 HOST = bytes.fromhex("020000000001")
 ETH0 = Interface("eth0", 2, bytes.fromhex("02000000000a"), True)
@@ -87,7 +88,7 @@ def test_every_reason_is_in_a_table() -> None:
 
 def test_an_address_that_is_given_up_is_not_answered() -> None:
     it = responder()
-    it.disown(IP)
+    it.disown(IP, 0.0)
     assert it.receive(Arrived("eth0", request()), 1.0) == [Ignored(Dropped.NOT_OWNED)]
 
 
@@ -124,15 +125,16 @@ def test_it_is_announced_again_for_some_seconds() -> None:
 
 def test_giving_it_up_stops_the_repeats() -> None:
     it = responder()
-    it.disown(IP)
+    it.disown(IP, 0.0)
     assert it.tick(10.0) == []
     assert it.deadline() is None
 
 
 def test_announcing_anew_replaces_the_schedule() -> None:
     it = responder()
-    it.announce(IP, 0.05)
-    assert where(it.tick(20.0)) == {"eth0": 2 * len(REPEATS), "eth1": 2 * len(REPEATS)}
+    assert where(it.announce(IP, 0.05)) == {"eth0": 2, "eth1": 2}
+    assert it.tick(0.1) == []
+    assert where(it.tick(0.151)) == {"eth0": 2, "eth1": 2}
 
 
 def test_what_is_not_owned_is_not_announced() -> None:
@@ -162,7 +164,7 @@ def test_an_interface_that_changes(changed: Interface, frames: int) -> None:
     it = Responder()
     it.interfaces([ETH0], 0.0)
     it.own(IP, ANY, 0.0)
-    assert where(it.interfaces([changed], 1.0))["eth0"] == frames
+    assert where(it.interfaces([changed], 0.05))["eth0"] == frames
 
 
 def test_an_interface_that_is_gone_gets_nothing() -> None:
@@ -175,3 +177,69 @@ def test_other_interfaces_of_an_owned_address_are_announced_on() -> None:
     it = responder(frozenset({"eth0"}))
     assert it.restrict(IP, frozenset({"eth0"}), 1.0) == []
     assert where(it.restrict(IP, frozenset({"eth1"}), 1.0)) == {"eth1": 2}
+
+
+# --- at rest -------------------------------------------------------------------------------------
+
+
+def rest(it: Responder, since: float, seconds: float) -> list[float]:
+    """When something was announced on eth0 in that time, once the burst is over."""
+    found = []
+    while (due := it.deadline()) is not None and due < since + seconds:
+        if where(it.tick(due))["eth0"]:
+            found.append(due)
+    return [moment for moment in found if moment > since]
+
+
+def test_at_rest_it_is_announced_again_every_so_many_seconds() -> None:
+    it = Responder()
+    it.interfaces([ETH0], 0.0)
+    it.own(IP, ANY, 0.0, refresh=30)
+    first, *others = rest(it, 10.0, 100.0)
+    assert others == pytest.approx([first + 30.0, first + 60.0])
+
+
+def test_how_often_may_change_and_end() -> None:
+    it = Responder()
+    it.interfaces([ETH0], 0.0)
+    it.own(IP, ANY, 0.0, refresh=30)
+    assert it.restrict(IP, ANY, 10.0, refresh=5) == []
+    assert len(rest(it, 10.0, 50.0)) == 10
+    assert it.restrict(IP, ANY, 60.0) == []
+    assert it.deadline() is None
+
+
+def test_a_new_interface_is_announced_on_at_rest_too() -> None:
+    it = Responder()
+    it.own(IP, ANY, 0.0, refresh=30)
+    assert it.deadline() is None
+    it.interfaces([ETH0], 10.0)
+    assert len(rest(it, 20.0, 60.0)) == 2
+
+
+# --- thousands -----------------------------------------------------------------------------------
+
+
+def test_answers_do_not_wait_for_the_announcements_of_others() -> None:
+    it = Responder()
+    it.interfaces([ETH0], 0.0)
+    for number in range(5000):
+        it.own(IP + number, ANY, 0.0)
+    (effect,) = it.receive(Arrived("eth0", request(IP + 4999)), 0.0)
+    assert isinstance(effect, Transmit)
+
+
+def test_all_of_five_thousand_are_announced_in_time() -> None:
+    it, first = Responder(), dict[IPAddress, float]()
+    it.interfaces([ETH0], 0.0)
+    for number in range(5000):
+        took = it.own(IP + number, ANY, 0.0)
+        first |= {item.address: 0.0 for item in took if isinstance(item, Transmit)}
+    while len(first) < 5000:
+        due = it.deadline()
+        assert due is not None
+        for effect in it.tick(due):
+            assert isinstance(effect, Transmit)
+            first.setdefault(effect.address, due)
+    assert list(first) == [IP + number for number in range(5000)]
+    assert max(first.values()) <= 3.0

@@ -12,7 +12,6 @@ from bellmetal_layer2 import ndp
 from bellmetal_layer2.groups import Join, Leave
 from bellmetal_layer2.ndp import Solicitation
 from bellmetal_layer2.responder import (
-    REPEATS,
     Arrived,
     Dropped,
     Ignored,
@@ -20,6 +19,7 @@ from bellmetal_layer2.responder import (
     ResponderEffect,
     Transmit,
 )
+from bellmetal_layer2.schedule import REPEATS
 
 
 def ip(text: str) -> ipaddress.IPv6Address:
@@ -113,7 +113,7 @@ def test_every_reason_is_in_the_table() -> None:
 
 def test_an_address_that_is_given_up_is_not_answered() -> None:
     it = responder()
-    it.disown(IP)
+    it.disown(IP, 0.0)
     assert it.receive(Arrived("eth0", ASKED.encode()), 1.0) == [Ignored(Dropped.NOT_OWNED)]
 
 
@@ -132,16 +132,21 @@ def joined(*links: Interface) -> list[ResponderEffect]:
     return [Join(link.name, GROUP) for link in links]
 
 
+def begun(*links: Interface) -> list[ResponderEffect]:
+    """On each of them the group is joined before the LAN is told."""
+    return [effect for link in links for effect in [*joined(link), *told(link)]]
+
+
 def test_groups_are_joined_then_the_lan_is_told_where_there_is_ipv6() -> None:
     it = Responder()
     it.interfaces([ETH0, ETH1, BARE], 0.0)
-    assert it.own(IP, ANY, 0.0) == joined(ETH0, ETH1) + told(ETH0, ETH1)
+    assert it.own(IP, ANY, 0.0) == begun(ETH0, ETH1)
 
 
 def test_on_the_chosen_interfaces_only() -> None:
     it = Responder()
     it.interfaces([ETH0, ETH1], 0.0)
-    assert it.own(IP, frozenset({"eth1"}), 0.0) == joined(ETH1) + told(ETH1)
+    assert it.own(IP, frozenset({"eth1"}), 0.0) == begun(ETH1)
 
 
 def test_it_is_announced_again_for_some_seconds() -> None:
@@ -155,23 +160,23 @@ def test_it_is_announced_again_for_some_seconds() -> None:
 
 def test_giving_it_up_leaves_the_groups_and_stops_the_repeats() -> None:
     it = responder()
-    assert it.disown(IP) == [Leave("eth0", GROUP), Leave("eth1", GROUP)]
+    assert it.disown(IP, 0.0) == [Leave("eth0", GROUP), Leave("eth1", GROUP)]
     assert it.tick(10.0) == []
 
 
 def test_what_was_never_owned_is_given_up_quietly() -> None:
-    assert responder().disown(OTHER) == []
+    assert responder().disown(OTHER, 0.0) == []
 
 
 def test_other_interfaces_of_an_owned_address() -> None:
     it = responder(frozenset({"eth0"}))
-    expected = [*joined(ETH1), Leave("eth0", GROUP), *told(ETH1)]
+    expected = [Leave("eth0", GROUP), *begun(ETH1)]
     assert it.restrict(IP, frozenset({"eth1"}), 1.0) == expected
 
 
 NEW = [
-    pytest.param([ETH0, ETH1], joined(ETH1) + told(ETH1), id="an interface that comes later"),
-    pytest.param([replace(ETH0, index=9)], joined(ETH0) + told(ETH0), id="another of that name"),
+    pytest.param([ETH0, ETH1], begun(ETH1), id="an interface that comes later"),
+    pytest.param([replace(ETH0, index=9)], begun(ETH0), id="another of that name"),
     pytest.param([replace(ETH0, mac=HOST)], told(replace(ETH0, mac=HOST)), id="a new MAC"),
     pytest.param([replace(ETH0, subnets=("fe80::a/64",))], [], id="an address that is gone"),
     pytest.param([replace(ETH0, subnets=())], [Leave("eth0", GROUP)], id="IPv6 is off"),
@@ -186,7 +191,7 @@ def test_interfaces_that_change(
     it = Responder()
     it.interfaces([ETH0], 0.0)
     it.own(IP, ANY, 0.0)
-    assert it.interfaces(interfaces, 1.0) == effects
+    assert it.interfaces(interfaces, 0.05) == effects
 
 
 def test_an_interface_whose_link_local_address_comes_later() -> None:
@@ -194,12 +199,12 @@ def test_an_interface_whose_link_local_address_comes_later() -> None:
     it.interfaces([replace(ETH0, subnets=())], 0.0)
     assert it.own(IP, ANY, 0.0) == []
     assert it.places(IP) == frozenset()
-    assert it.interfaces([ETH0], 5.0) == joined(ETH0) + told(ETH0)
+    assert it.interfaces([ETH0], 5.0) == begun(ETH0)
     assert it.deadline() is not None
     assert it.places(IP) == frozenset({"eth0"})
 
 
 def test_an_interface_that_goes_and_comes_is_joined_again() -> None:
     it = responder()
-    it.interfaces([ETH1], 1.0)
-    assert it.interfaces([ETH0, ETH1], 2.0) == joined(ETH0) + told(ETH0)
+    it.interfaces([ETH1], 0.02)
+    assert it.interfaces([ETH0, ETH1], 0.05) == begun(ETH0)
