@@ -18,6 +18,7 @@ LOG_LEVELS = ("all", "debug", "info", "warn", "error", "none")
 NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 EXCLUDE_FILE = Path("/etc/metallb/excludel2.yaml")
 WEBHOOK_CERT_DIR = Path("/etc/bellmetal/webhook")
+DAY = 86400  # seconds
 
 
 class SettingsError(Exception):
@@ -54,7 +55,10 @@ class ControllerSettings:
 
 @dataclass(frozen=True, slots=True)
 class SpeakerSettings:
-    """What ``bellmetal speaker`` takes. No ``ml_bind_addr``: no gossip (a single node)."""
+    """What ``bellmetal speaker`` takes. No ``ml_bind_addr``: no gossip (a single node).
+
+    ``gratuitous_arp_interval``: seconds, 0: announcements are not repeated at rest.
+    """
 
     common: Common
     node_name: str
@@ -63,6 +67,7 @@ class SpeakerSettings:
     ml_secret_key_path: Path | None
     state_dir: Path | None
     exclude_file: Path
+    gratuitous_arp_interval: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +139,12 @@ def parser(version: str) -> argparse.ArgumentParser:
     )
     speaker.add_argument(
         "--exclude-file", metavar="FILE", default=str(EXCLUDE_FILE), help="default: %(default)s"
+    )
+    speaker.add_argument(
+        "--gratuitous-arp-interval",
+        metavar="SECONDS",
+        help="tell the LAN again, so often, where addresses are (ARP and NDP); 0: only when they"
+        " move; default: 0; env METALLB_GRATUITOUS_ARP_INTERVAL",
     )
     return root
 
@@ -252,6 +263,9 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str], version: str
         ml_secret_key_path=Path(key_path) if key_path else None,
         state_dir=Path(args.state_dir) if args.state_dir else None,
         exclude_file=Path(args.exclude_file),
+        gratuitous_arp_interval=read.seconds(
+            "gratuitous_arp_interval", "METALLB_GRATUITOUS_ARP_INTERVAL", most=DAY
+        ),
     )
 
 
@@ -307,7 +321,20 @@ class _Reader:
 
     def port(self, flag: str, variable: str = "", default: str = "") -> int:
         text = self.text(flag, variable) or default
-        if not text.isdecimal() or int(text) > 65535:
-            name = f"--{flag.replace('_', '-')}" + (f" ({variable})" if variable else "")
-            self.root.error(f'{name}: "{text}" is not a port')
+        if not _is_number(text) or int(text) > 65535:
+            self.root.error(f'{self._name(flag, variable)}: "{text}" is not a port')
         return int(text)
+
+    def seconds(self, flag: str, variable: str, most: int) -> int:
+        text = self.text(flag, variable) or "0"
+        if not _is_number(text) or int(text) > most:
+            wanted = f"is not a whole number of seconds from 0 to {most}"
+            self.root.error(f'{self._name(flag, variable)}: "{text}" {wanted}')
+        return int(text)
+
+    def _name(self, flag: str, variable: str) -> str:
+        return f"--{flag.replace('_', '-')}" + (f" ({variable})" if variable else "")
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdecimal()

@@ -16,8 +16,6 @@ import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from prometheus_client import Counter
-
 from bellmetal import metrics, resources
 from bellmetal.addresses import IPAddress, parse_address
 from bellmetal.announcer import Announcer, Context, Desired, Members, find
@@ -84,10 +82,11 @@ class Speaker:
                 members=members,
                 clock=time.monotonic,
                 random=random.Random(),
-                count=_Counts(),
+                count=Counts(),
                 changed=self.reporting.poke,
                 exclude=read_exclude_file(self.settings.exclude_file),
                 remembered=remembered,
+                refresh=self.settings.gratuitous_arp_interval,
             )
             self.announcers.append(announcer(context))
 
@@ -199,23 +198,19 @@ class Speaker:
                 await self.events.drain()
 
 
-class _Counts:
-    """Counts on the wire, as Prometheus counters (`announcer.Count`)."""
+class Counts:
+    """Counts on the wire, as Prometheus shows them (`announcer.Count`)."""
 
     def __init__(self) -> None:
-        self._counters = {
+        self._tallies = {
             "requests_received": metrics.REQUESTS_RECEIVED,
             "responses_sent": metrics.RESPONSES_SENT,
             "gratuitous_sent": metrics.GRATUITOUS_SENT,
         }
-        self._labelled: dict[tuple[str, IPAddress], Counter] = {}
 
     def __call__(self, name: str, address: IPAddress, by: int = 1) -> None:
-        counter = self._labelled.get((name, address))
-        if counter is None:
-            counter = self._counters[name].labels(str(address))
-            self._labelled[name, address] = counter
-        counter.inc(by)
+        """So many more of it."""
+        self._tallies[name].add(address, by)
 
 
 def read_exclude_file(path: Path) -> re.Pattern[str] | None:

@@ -22,7 +22,7 @@ from bellmetal.announcer import Context, Desired
 from bellmetal.intents import Announcement, NodeSet
 from bellmetal.logs import set_up
 from bellmetal.members import Alone
-from bellmetal.speaker import _Counts
+from bellmetal.speaker import Counts
 from bellmetal_layer2.announcer import Layer2Announcer
 
 NODE, SET = "n1", "all"
@@ -76,7 +76,7 @@ async def main(flags: argparse.Namespace) -> None:
             members=Alone(),
             clock=time.monotonic,
             random=random.Random(),
-            count=_Counts(),
+            count=Counts(),
             changed=lambda: None,
             exclude=re.compile(flags.exclude) if flags.exclude else None,
         )
@@ -94,7 +94,9 @@ async def main(flags: argparse.Namespace) -> None:
     await announcer.apply(Desired(share, {SET: NodeSet(SET, {NODE: ""})}))
     while len(announcer.status().owned) < len(wanted):
         await asyncio.sleep(0.02)
-    print(json.dumps({"ready": round(time.monotonic() - began, 3), "stood": pulse.worst}), flush=True)
+    print(
+        json.dumps({"ready": round(time.monotonic() - began, 3), "stood": pulse.worst}), flush=True
+    )
     pulse.worst = 0.0
     await stop.wait()
     print(json.dumps({"stood": pulse.worst}), flush=True)

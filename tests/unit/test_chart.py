@@ -208,6 +208,17 @@ ARGUMENTS = [
         (),
         ["speaker", "--port=9120", "--log-level=info", "--state-dir=/var/lib/bellmetal"],
     ),
+    (
+        "speaker",
+        ("speaker.gratuitousARPInterval=60",),
+        [
+            "speaker",
+            "--port=9120",
+            "--log-level=info",
+            "--state-dir=/var/lib/bellmetal",
+            "--gratuitous-arp-interval=60",
+        ],
+    ),
 ]
 
 

@@ -306,6 +306,39 @@ async def test_who_is_not_heard_is_whispered_to(node: type[Node]) -> None:
     await it.it.close(gracefully=False)
 
 
+async def told_in(it: Node, seconds: float) -> int:
+    """How many frames told the LAN of addresses in that time."""
+    before = it.counts["gratuitous_sent"]
+    until = asyncio.get_running_loop().time() + seconds
+    while asyncio.get_running_loop().time() < until:
+        await asyncio.sleep(0.1)
+        it.hear()
+    return it.counts["gratuitous_sent"] - before
+
+
+async def test_at_rest_the_lan_is_told_again_as_the_announcement_wants(node: type[Node]) -> None:
+    it = node()
+    await it.start()
+    await told_in(it, 10.0)
+    assert await told_in(it, 30.0) == 0
+    await it.apply(announcement(refresh=10))
+    assert await told_in(it, 30.0) == 2 * 3
+    await it.it.close(gracefully=False)
+
+
+async def test_or_else_as_the_speaker_is_told(
+    node: type[Node], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    it = node()
+    monkeypatch.setattr(it.it, "_context", replace(it.it._context, refresh=5))
+    await it.start()
+    await told_in(it, 10.0)
+    assert await told_in(it, 30.0) == 2 * 6
+    await it.apply(announcement(refresh=10))
+    assert await told_in(it, 30.0) == 2 * 3
+    await it.it.close(gracefully=False)
+
+
 # --- IPv6 -----------------------------------------------------------------------------------------
 
 

@@ -54,6 +54,7 @@ ENVIRONMENT = {
     "METALLB_ML_BIND_ADDR": "10.0.0.1",
     "METALLB_ML_BIND_PORT": "7000",
     "METALLB_ML_SECRET_KEY_PATH": "/env/key",
+    "METALLB_GRATUITOUS_ARP_INTERVAL": "60",
 }
 
 
@@ -72,14 +73,16 @@ def test_the_environment_is_read_by_the_names_of_metallb() -> None:
         speaker.ml_bind_addr,
         speaker.ml_bind_port,
         speaker.ml_secret_key_path,
-    ) == ("env-node", "10.0.0.1", 7000, Path("/env/key"))
+        speaker.gratuitous_arp_interval,
+    ) == ("env-node", "10.0.0.1", 7000, Path("/env/key"), 60)
 
 
 def test_a_flag_beats_the_environment() -> None:
     speaker = parse(
         "speaker --namespace ns --pod-name pod --node-name n2 --ml-bindaddr 10.0.0.2"
         " --ml-bindport 7001 --ml-secret-key-path /key --state-dir /state --exclude-file /ex"
-        " --pod-uid uid --log-level debug --port 0 --health-probe-port 1 --lb-class c",
+        " --pod-uid uid --log-level debug --port 0 --health-probe-port 1 --lb-class c"
+        " --gratuitous-arp-interval 30",
         **ENVIRONMENT,
     )
     assert speaker == SpeakerSettings(
@@ -90,6 +93,7 @@ def test_a_flag_beats_the_environment() -> None:
         ml_secret_key_path=Path("/key"),
         state_dir=Path("/state"),
         exclude_file=Path("/ex"),
+        gratuitous_arp_interval=30,
     )
     controller = parse(
         "controller --ml-secret-name secret --ignore-exclude-lb --namespace ns", **ENVIRONMENT
@@ -136,6 +140,27 @@ def test_in_a_pod_the_namespace_is_the_pods(tmp_path: Path) -> None:
             {},
             'bellmetal: error: --health-probe-port: "" is not a port',
             id="an empty port",
+        ),
+        pytest.param(
+            "speaker --node-name n1 --gratuitous-arp-interval=-1",
+            {},
+            "bellmetal: error: --gratuitous-arp-interval (METALLB_GRATUITOUS_ARP_INTERVAL):"
+            ' "-1" is not a whole number of seconds from 0 to 86400',
+            id="a negative interval",
+        ),
+        pytest.param(
+            "speaker --node-name n1",
+            {"METALLB_GRATUITOUS_ARP_INTERVAL": "86401"},
+            "bellmetal: error: --gratuitous-arp-interval (METALLB_GRATUITOUS_ARP_INTERVAL):"
+            ' "86401" is not a whole number of seconds from 0 to 86400',
+            id="an interval of more than a day",
+        ),
+        pytest.param(
+            "speaker --node-name n1 --gratuitous-arp-interval 1.5",
+            {},
+            "bellmetal: error: --gratuitous-arp-interval (METALLB_GRATUITOUS_ARP_INTERVAL):"
+            ' "1.5" is not a whole number of seconds from 0 to 86400',
+            id="half a second",
         ),
         pytest.param(
             "controller --log-level loud",
