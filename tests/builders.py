@@ -250,11 +250,14 @@ def node_object(
 
 
 def endpoint(
-    node_name: str | None = "n1", *, ready: bool | None = True, serving: bool | None = None
+    node_name: str | None = "n1",
+    *,
+    ready: bool | None = True,
+    serving: bool | None = None,
+    terminating: bool | None = None,
 ) -> resources.SliceEndpoint:
-    return resources.SliceEndpoint(
-        ["10.1.0.1"], resources.EndpointConditions(ready, serving), node_name
-    )
+    conditions = resources.EndpointConditions(ready, serving, terminating)
+    return resources.SliceEndpoint(["10.1.0.1"], conditions, node_name)
 
 
 def endpoint_slice_object(
@@ -290,8 +293,12 @@ def slice_item(address: str = "192.0.2.10", **fields: Any) -> resources.SliceAnn
     return resources.SliceAnnouncement(address, **(defaults | fields))
 
 
-def report_object(name: str = "n1", *claims: resources.ReportedClaim) -> resources.SpeakerReport:
+def report_object(
+    name: str = "n1", *claims: resources.ReportedClaim, boot: str = "1", **interfaces: list[str]
+) -> resources.SpeakerReport:
+    """What a speaker reports: its claims, and its interfaces with their subnets."""
+    found = [resources.ReportedInterface(n, up=True, subnets=s) for n, s in interfaces.items()]
     return resources.SpeakerReport(
         metadata=metadata(f"metallb-system/{name}"),
-        status=resources.SpeakerReportStatus(1, "1", claims=list(claims)),
+        status=resources.SpeakerReportStatus(1, boot, claims=list(claims), interfaces=found),
     )

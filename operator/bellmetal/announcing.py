@@ -22,8 +22,9 @@ from bellmetal.ledger import Ledger
 from bellmetal.notices import Notices
 from bellmetal.orders import judge
 from bellmetal.packing import pack
-from bellmetal.planning import Standing, owners_of, plan, standings
+from bellmetal.planning import plan
 from bellmetal.reconciler import AgainError
+from bellmetal.standing import Standing, owners_of, standings
 from bellmetal.tenures import reason, succeed
 from bellmetal.world import World
 from bellmetal.writer import ServicePatch, Writer, condition_patches, not_announced
@@ -58,7 +59,8 @@ class Announcing:
         """
         contents = read_slices(self.writer.slices.values())
         claims = kube.claims(self.world.reports.nouns.values())
-        standing = standings(contents.announcements.values(), claims, cluster.nodes)
+        announced = contents.announcements
+        standing = standings(announced.values(), claims, cluster.nodes, contents.node_sets)
         intents = plan(cluster, allocations, self.ledger.holdings, standing)
         await self._raise_terms(cluster, intents, contents.announcements, standing, today)
         changes = pack(intents, self.writer.slices)

@@ -118,10 +118,18 @@ class Endpoints:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """An interface that a node can announce on, as its speaker reports it, and its networks."""
+    """An interface that a node can announce on, as its speaker reports it, and its networks.
+
+    ``ipv6``: it has a link-local address, without which nothing is announced in IPv6.
+    """
 
     name: str
     networks: tuple[IPNetwork, ...] = ()
+    ipv6: bool = False
+
+    def speaks(self, family: Family) -> bool:
+        """Whether addresses of that family can be announced on it."""
+        return family is Family.IPV4 or self.ipv6
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,3 +165,8 @@ class Cluster:
     ignore_exclude_label: bool = False
     on_orphan: OnOrphan = OnOrphan.KEEP  # where its pool does not say
     shy: frozenset[IPAddress] = frozenset()  # of nodes, gateways, their subnets: given last
+
+    def living(self, name: str) -> bool:
+        """Whether a node is ready, and its speaker has reported."""
+        node = self.nodes.get(name)
+        return node is not None and node.ready and name in self.speakers

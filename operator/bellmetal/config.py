@@ -38,6 +38,8 @@ ON_ORPHAN = f"{PREFIX}on-orphan"
 QUOTA = f"{PREFIX}address-quota"
 PER_FAMILY = f"{PREFIX}addresses-per-family"
 MOVE_TO = f"{PREFIX}move-to"
+ANY_SUBNET = f"{PREFIX}any-subnet"
+ANNOUNCE_EVERY = f"{PREFIX}announce-every"
 
 
 class OnOrphan(enum.Enum):

@@ -35,6 +35,7 @@ from bellmetal.rivals import Rivals, rival_of
 from bellmetal.settings import ControllerSettings
 from bellmetal.settlement import settle
 from bellmetal.states import Program, States
+from bellmetal.unrest import Unrest
 from bellmetal.watches import watch
 from bellmetal.webhook import Webhook
 from bellmetal.world import World
@@ -61,9 +62,15 @@ class Controller:
         self.settings, self.namespace = settings, common.namespace
         self.identity = common.pod_name or f"{platform.node()}-{secrets.token_hex(4)}"
         self.client = client
-        self.world = World(common.lb_class, settings.ignore_exclude_lb, settings.on_orphan)
+        self.world = World(
+            common.lb_class,
+            settings.ignore_exclude_lb,
+            settings.on_orphan,
+            settings.drain_on_cordon,
+        )
         self.events = Events(client, COMPONENT, self.identity)
         self.notices = Notices(self.world, self.events)
+        self.unrest = Unrest(self.world, self.events)
         self.ledger = Ledger(client, self.namespace)
         self.writer = Writer(client, self.namespace, self.world.slices)
         self.rivals = Rivals()
@@ -72,6 +79,7 @@ class Controller:
         self.leadership = Leadership(client, self.namespace, self.identity)
         self.reconciler = Reconciler(self.step)
         self.loaded = False
+        self._look_again: float | None = None  # when what is observed will have lasted
         self.announcing = Announcing(
             self.world,
             self.ledger,
@@ -89,6 +97,7 @@ class Controller:
         validated = self.world.validated()
         self.notices.problems(validated.problems)
         await self.states.publish(str(problem) for problem in validated.problems)
+        self._observe()
         cluster = self.world.cluster(validated.config)
         self.notices.services(cluster.services.values())
         now = timestamp()
@@ -114,6 +123,15 @@ class Controller:
         if failed:
             metrics.UPDATE_ERRORS.inc()
             raise failed[0]
+
+    def _observe(self) -> None:
+        """What needs time to be believed is looked at again when it is due."""
+        now = asyncio.get_running_loop().time()
+        again = self.world.observe(now)
+        if again is not None and again != self._look_again:
+            self._poke_later(max(0.0, again - now) + 0.1)
+        self._look_again = again
+        self.unrest.tell(now)
 
     async def _show(self, cluster: Cluster, allocations: Allocations) -> list[ApiError]:
         now = asyncio.get_running_loop().time()

@@ -11,7 +11,17 @@ from functools import lru_cache
 
 from bellmetal import resources
 from bellmetal.addresses import AddressError, Family, IPAddress, parse_address, quoted
-from bellmetal.cluster import Condition, Endpoints, Node, Request, Service, Sharing, Shown
+from bellmetal.cluster import (
+    Condition,
+    Endpoints,
+    Link,
+    Node,
+    Request,
+    Service,
+    Sharing,
+    Shown,
+)
+from bellmetal.config import DRAIN
 from bellmetal.facts import Claim, ClaimOrder
 from bellmetal.intents import Allocation
 from bellmetal.validation.annotations import service_wishes
@@ -24,6 +34,7 @@ SERVICE_NAME_LABEL = "kubernetes.io/service-name"
 ALLOCATED = "bellmetal.io/AddressAllocated"
 ANNOUNCED = "bellmetal.io/Announced"
 SHOWN = "bellmetal.io/AddressShown"
+DRAIN_TAINTS = (DRAIN, "ToBeDeletedByClusterAutoscaler", "node.kubernetes.io/out-of-service")
 
 
 def service(body: resources.Service, lb_class: str = "") -> Service:
@@ -47,6 +58,7 @@ def service(body: resources.Service, lb_class: str = "") -> Service:
         family_policy=spec.ip_family_policy or "SingleStack",
         local_only=spec.external_traffic_policy == "Local",
         request=_request(spec, annotations, wishes.fault),
+        move_to=wishes.move_to,
         labels=body.metadata.labels or {},
         deprecated=tuple(sorted(key for key in annotations if key.startswith(DEPRECATED))),
         shown=_shown(body, annotations),
@@ -131,14 +143,16 @@ def _shown(body: resources.Service, annotations: Mapping[str, str]) -> Shown:
 
 def endpoints(body: resources.EndpointSlice) -> Endpoints:
     """Where one EndpointSlice says that endpoints can serve (ready, or serving while ending)."""
-    serving, nodes = False, set()
+    serving, nodes, staying = False, set(), set()
     for item in body.endpoints or []:
         conditions = item.conditions
         if conditions.ready in (None, True) or conditions.serving:
             serving = True
             if item.node_name:
                 nodes.add(item.node_name)
-    return Endpoints(serving, frozenset(nodes))
+                if not conditions.terminating:
+                    staying.add(item.node_name)
+    return Endpoints(serving, frozenset(nodes), frozenset(staying))
 
 
 def service_of(body: resources.EndpointSlice) -> str:
@@ -147,7 +161,7 @@ def service_of(body: resources.EndpointSlice) -> str:
     return f"{body.metadata.namespace}/{name}" if name else ""
 
 
-def node(body: resources.Node) -> Node:
+def node(body: resources.Node, drain_on_cordon: bool = False) -> Node:
     """A Node; unknown readiness counts as not ready."""
     conditions = {item.type: item.status for item in body.status.conditions or []}
     inside = [a.address for a in body.status.addresses or [] if a.type == "InternalIP"]
@@ -157,7 +171,51 @@ def node(body: resources.Node) -> Node:
         labels=body.metadata.labels or {},
         ready=conditions.get("Ready") == "True",
         network_unavailable=conditions.get("NetworkUnavailable") == "True",
+        draining=_draining(body, drain_on_cordon),
     )
+
+
+def _draining(body: resources.Node, on_cordon: bool) -> str:
+    """Why its addresses should go elsewhere; an annotation that is neither true nor false is a
+    Problem and drains nothing."""
+    if (body.metadata.annotations or {}).get(DRAIN) == "true":
+        return f"it has the annotation {DRAIN}"
+    keys = {taint.key for taint in body.spec.taints or []}
+    for key in DRAIN_TAINTS:
+        if key in keys:
+            return f"it has the taint {key}"
+    return "it is cordoned" if on_cordon and body.spec.unschedulable else ""
+
+
+def boots(reports: Iterable[resources.SpeakerReport]) -> dict[str, str]:
+    """Node → the boot id of its speaker."""
+    return {report.metadata.name: report.status.boot_id for report in reports}
+
+
+def links(reports: Iterable[resources.SpeakerReport]) -> dict[str, tuple[Link, ...]]:
+    """Node → the interfaces that can announce, of every node that has reported."""
+    return {
+        report.metadata.name: tuple(
+            _link(item.name, tuple(item.subnets)) for item in report.status.interfaces if item.up
+        )
+        for report in reports
+    }
+
+
+@lru_cache(maxsize=16384)
+def _link(name: str, subnets: tuple[str, ...]) -> Link:
+    """An interface; its networks are those in which it can have neighbours."""
+    networks, ipv6 = set(), False
+    for text in subnets:
+        try:
+            found = ipaddress.ip_interface(text)
+        except ValueError:  # its speaker is at fault
+            continue
+        if found.is_link_local:
+            ipv6 = ipv6 or found.version == 6
+        elif found.network.prefixlen < found.max_prefixlen:
+            networks.add(found.network)
+    return Link(name, tuple(sorted(networks, key=lambda item: (item.version, item))), ipv6)
 
 
 def shy_addresses(reports: Iterable[resources.SpeakerReport]) -> frozenset[IPAddress]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from bellmetal.addresses import IPAddress
 from bellmetal.cluster import Cluster, Service
 from bellmetal.intents import Announcement, Intents
+from bellmetal.planning import why_not
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,5 @@ def _why(cluster: Cluster, service: Service, item: Announcement) -> str:
     for other in (cluster.services[one.key] for one in item.services):
         if other.move_to not in ("", service.move_to):
             return f"{stays}: {other.key}, which shares it, asks for {other.move_to}"
-    if service.move_to not in cluster.nodes:
-        return f"{stays}: the cluster has no node {service.move_to}"
-    return f"{stays}: {service.move_to} does not qualify"
+    no = why_not(cluster, item, service.move_to)
+    return f"{stays}: {no or f'{service.move_to} does not qualify'}"

@@ -189,6 +189,19 @@ class NodeAddress(Json, frozen=True):
     address: str = ""
 
 
+class Taint(Json, frozen=True):
+    """v1.Taint."""
+
+    key: str = ""
+
+
+class NodeSpec(Json, frozen=True):
+    """v1.NodeSpec."""
+
+    unschedulable: bool = False
+    taints: list[Taint] | None = None
+
+
 class NodeStatus(Json, frozen=True):
     """v1.NodeStatus."""
 
@@ -199,6 +212,7 @@ class NodeStatus(Json, frozen=True):
 class Node(Object, frozen=True):
     """v1.Node."""
 
+    spec: NodeSpec = NodeSpec()
     status: NodeStatus = NodeStatus()
 
 
@@ -207,6 +221,7 @@ class EndpointConditions(Json, frozen=True):
 
     ready: bool | None = None
     serving: bool | None = None
+    terminating: bool | None = None
 
 
 class SliceEndpoint(Json, frozen=True):

@@ -49,6 +49,7 @@ class ControllerSettings:
     ml_secret_name: str
     ignore_exclude_lb: bool
     on_orphan: OnOrphan
+    drain_on_cordon: bool = False
     webhook_port: int = 0
     webhook_cert_dir: Path = WEBHOOK_CERT_DIR
 
@@ -125,6 +126,11 @@ def parser(version: str) -> argparse.ArgumentParser:
         "--ignore-exclude-lb",
         action="store_true",
         help="let nodes own addresses although a label excludes them from load balancers",
+    )
+    controller.add_argument(
+        "--drain-on-cordon",
+        action="store_true",
+        help="a node that is cordoned owns no addresses as long as others can",
     )
     _on_orphan_flag(controller)
     _webhook_flags(controller)
@@ -251,6 +257,7 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str], version: str
             ml_secret_name=secret,
             ignore_exclude_lb=args.ignore_exclude_lb,
             on_orphan=on_orphan,
+            drain_on_cordon=args.drain_on_cordon,
             webhook_port=read.port("webhook_port"),
             webhook_cert_dir=Path(args.webhook_cert_dir),
         )

@@ -12,7 +12,7 @@ from bellmetal.cluster import Cluster, Endpoints
 from bellmetal.config import MOVE_TO
 from bellmetal.holdings import Holding, Tenure
 from bellmetal.intents import Announcement
-from bellmetal.planning import Standing
+from bellmetal.standing import Standing
 
 MOST = 5  # owners that are remembered, so that a shard of 256 addresses stays small
 LONGEST = 160  # characters of a reason

@@ -14,8 +14,10 @@ import msgspec
 
 from bellmetal import kube, resources
 from bellmetal.api import ApiError, Client
+from bellmetal.carriers import Carriers
 from bellmetal.cluster import Cluster, Endpoints, Node, Service
 from bellmetal.config import PREFIX, Config, Labelled, OnOrphan, Problem
+from bellmetal.damping import Damping
 from bellmetal.follow import L2_STATUSES, SLICES, Collection, Kind
 from bellmetal.validation import Objects, Validated, validate
 
@@ -57,9 +59,14 @@ class World:
     """All collections of the controller."""
 
     def __init__(
-        self, lb_class: str, ignore_exclude_label: bool, on_orphan: OnOrphan = OnOrphan.KEEP
+        self,
+        lb_class: str,
+        ignore_exclude_label: bool,
+        on_orphan: OnOrphan = OnOrphan.KEEP,
+        drain_on_cordon: bool = False,
     ) -> None:
         self._ignore_exclude_label, self._on_orphan = ignore_exclude_label, on_orphan
+        self.carriers, self.damping = Carriers(), Damping()
         self.services: Collection[resources.Service, Told] = Collection(
             SERVICES, lambda body: _told(body, lb_class)
         )
@@ -67,7 +74,7 @@ class World:
             Collection(ENDPOINT_SLICES, lambda body: (kube.service_of(body), kube.endpoints(body)))
         )
         self.nodes: Collection[resources.Node, tuple[Node, Labelled]] = Collection(
-            NODES, lambda body: (kube.node(body), _labelled(body))
+            NODES, lambda body: (kube.node(body, drain_on_cordon), _labelled(body))
         )
         self.namespaces: Collection[resources.Namespace, Labelled] = Collection(
             NAMESPACES, _labelled
@@ -160,8 +167,18 @@ class World:
             self._validated = objects, validate(objects)
         return self._validated[1]
 
+    def observe(self, now: float) -> float | None:
+        """What needs time to be believed: interfaces, and whether nodes are steady. Returns when
+        to look again; seconds of one monotonic clock."""
+        reports = tuple(self.reports.nouns.values())
+        nodes = {name: node for name, (node, _) in self.nodes.nouns.items()}
+        self.carriers.observe(kube.links(reports), now)
+        self.damping.observe(nodes, kube.boots(reports), now)
+        times = (self.carriers.deadline(), self.damping.deadline())
+        return min((time for time in times if time is not None), default=None)
+
     def cluster(self, config: Config) -> Cluster:
-        """The value of this moment."""
+        """The value of this moment; interfaces and steadiness as they were observed last."""
         endpoints: dict[str, Endpoints] = {}
         for service, found in self.endpoint_slices.nouns.values():
             before = endpoints.get(service)
@@ -172,6 +189,8 @@ class World:
             endpoints=endpoints,
             nodes={name: node for name, (node, _) in self.nodes.nouns.items()},
             speakers=frozenset(report.metadata.name for report in self.reports.nouns.values()),
+            links=self.carriers.links,
+            unsteady=frozenset(self.damping.unsteady),
             ignore_exclude_label=self._ignore_exclude_label,
             on_orphan=self._on_orphan,
             shy=kube.shy_addresses(self.reports.nouns.values()),

@@ -14,7 +14,8 @@ from bellmetal.config import L2Advertisement
 from bellmetal.facts import Claim, ClaimOrder
 from bellmetal.holdings import Holdings
 from bellmetal.intents import Announcement, Intents
-from bellmetal.planning import Standing, plan, standings
+from bellmetal.planning import plan
+from bellmetal.standing import Standing, standings
 from builders import (
     advertisement,
     allocation,

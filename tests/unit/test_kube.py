@@ -219,24 +219,36 @@ def test_a_headless_service_has_no_family() -> None:
     assert noun.request.fault == 'IPFamilyForAddresses: Invalid address ["None"]'
 
 
+def serving_on(*nodes: str, ending: tuple[str, ...] = ()) -> Endpoints:
+    return Endpoints(True, frozenset(nodes), frozenset(nodes) - frozenset(ending))
+
+
 @pytest.mark.parametrize(
     ("items", "expected"),
     [
         pytest.param([], Endpoints(), id="none"),
-        pytest.param([endpoint("n1")], Endpoints(True, frozenset(["n1"])), id="ready"),
+        pytest.param([endpoint("n1")], serving_on("n1"), id="ready"),
         pytest.param([endpoint("n1", ready=False)], Endpoints(), id="not ready"),
+        pytest.param([endpoint("n1", ready=None)], serving_on("n1"), id="unknown is ready"),
         pytest.param(
-            [endpoint("n1", ready=None)], Endpoints(True, frozenset(["n1"])), id="unknown is ready"
+            [endpoint("n1", ready=False, serving=True, terminating=True)],
+            serving_on("n1", ending=("n1",)),
+            id="serving while it ends",
         ),
         pytest.param(
-            [endpoint("n1", ready=False, serving=True)],
-            Endpoints(True, frozenset(["n1"])),
-            id="serving while it ends",
+            [endpoint("n1"), endpoint("n1", ready=False, serving=True, terminating=True)],
+            serving_on("n1"),
+            id="one ends, another of the same node stays",
+        ),
+        pytest.param(
+            [endpoint("n1", ready=False, serving=False, terminating=True)],
+            Endpoints(),
+            id="ending and not serving any more",
         ),
         pytest.param([endpoint(None)], Endpoints(True), id="serving outside of any node"),
         pytest.param(
             [endpoint("n1"), endpoint("n2", ready=False), endpoint("n3")],
-            Endpoints(True, frozenset(["n1", "n3"])),
+            serving_on("n1", "n3"),
             id="several",
         ),
     ],

@@ -12,7 +12,8 @@ from bellmetal.cluster import Cluster, Endpoints, Node
 from bellmetal.facts import Claim, ClaimOrder
 from bellmetal.holdings import Holdings
 from bellmetal.intents import Announcement, Intents, ServiceId, Withheld, WithheldReason, rank
-from bellmetal.planning import ALL_NODES, Standing, owners_of, plan, standings
+from bellmetal.planning import ALL_NODES, plan
+from bellmetal.standing import Standing, owners_of, standings
 from builders import (
     addresses,
     advertisement,
@@ -339,8 +340,8 @@ ZONES = [node("n1", labels={"zone": "a"}), node("n2", labels={"zone": "b"}), nod
                 advertisements=[advertisement(preferred=(preferring(1, zone="a"),))],
             ),
             "",
-            "n1",
-            id="a preferred one although it is not ready",
+            next(name for name in BY_RANK if name != "n1"),
+            id="one that is ready before a preferred one that is not",
         ),
     ],
 )

@@ -9,7 +9,7 @@ import pytest
 
 from bellmetal.cluster import Cluster, Endpoints
 from bellmetal.holdings import Holding, Tenure, entry_from_holding
-from bellmetal.planning import Standing
+from bellmetal.standing import Standing
 from bellmetal.tenures import FIRST, LONGEST, MOST, reason, succeed
 from builders import LONG_AGO, NOW, announcement, cluster, holding, node, service
 

@@ -123,7 +123,6 @@ def test_of_a_pool_that_cannot_be_read_nothing_is_said_to_lie_outside() -> None:
 @pytest.mark.parametrize(
     ("kind", "make"),
     [
-        ("L2Advertisement", advertisement_object),
         ("BGPAdvertisement", bgp_object),
         ("BGPPeer", peer_object),
         ("BFDProfile", profile_object),
@@ -142,10 +141,65 @@ def test_kinds_that_have_no_annotation_of_ours_stay_in_force(kind: str, make: An
     assert any([*nouns, config.bfd_profiles, kind == "Community"])
 
 
-def test_a_node_has_no_annotation_of_ours() -> None:
-    assert sentences(Labelled("n1", {}, {"bellmetal.io/drain": "true"})) == [
-        "Node/n1 metadata.annotations[bellmetal.io/drain]: unknown annotation; none is for a Node"
+@pytest.mark.parametrize(
+    ("name", "text", "problem"),
+    [
+        ("drain", "true", ""),
+        ("drain", "false", ""),
+        ("drain", "yes", '"yes" is neither "true" nor "false"'),
+        ("drian", "true", 'unknown annotation; did you mean "bellmetal.io/drain"?'),
+    ],
+)
+def test_a_node_may_be_drained(name: str, text: str, problem: str) -> None:
+    told = sentences(Labelled("n1", {}, {f"bellmetal.io/{name}": text}))
+    path = f"Node/n1 metadata.annotations[bellmetal.io/{name}]"
+    assert told == ([f"{path}: {problem}"] if problem else [])
+
+
+# --- L2Advertisements ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds", "problem"),
+    [
+        ("30s", 30, ""),
+        ("24h", 86_400, ""),
+        ("1s", 1, ""),
+        ("0s", 0, '"0s" is not between 1s and 24h'),
+        ("24h1s", 0, '"24h1s" is not between 1s and 24h'),
+        ("1.5s", 0, '"1.5s" is not a number of whole seconds'),
+        ("often", 0, '"often" is not a duration such as 30s, 5m or 1h30m'),
+    ],
+)
+def test_how_often_to_announce(text: str, seconds: int, problem: str) -> None:
+    name = "bellmetal.io/announce-every"
+    validated = check(advertisement_object("x", meta={"annotations": {name: text}}))
+    told = [str(item) for item in validated.problems]
+    assert told == (
+        [f"L2Advertisement/x metadata.annotations[{name}]: {problem}"] if problem else []
+    )
+    found = [item.refresh for item in validated.config.l2_advertisements]
+    assert found == [seconds]
+
+
+@pytest.mark.parametrize(("text", "sound"), [("true", True), ("false", True), ("no", False)])
+def test_any_subnet(text: str, sound: bool) -> None:
+    name = "bellmetal.io/any-subnet"
+    validated = check(advertisement_object("x", meta={"annotations": {name: text}}))
+    found = [item.any_subnet for item in validated.config.l2_advertisements]
+    assert found == [text == "true"]
+    assert len(validated.problems) == (not sound)
+
+
+def test_an_unknown_annotation_leaves_an_advertisement_in_force() -> None:
+    validated = check(
+        advertisement_object("x", meta={"annotations": {"bellmetal.io/any-subnets": "1"}})
+    )
+    assert [str(item) for item in validated.problems] == [
+        "L2Advertisement/x metadata.annotations[bellmetal.io/any-subnets]: unknown annotation;"
+        ' did you mean "bellmetal.io/any-subnet"?'
     ]
+    assert len(validated.config.l2_advertisements) == 1
 
 
 # --- quotas --------------------------------------------------------------------------------------

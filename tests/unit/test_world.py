@@ -179,7 +179,8 @@ def test_the_cluster_of_a_moment() -> None:
     world.endpoint_slices.take(msgspec.structs.replace(other, metadata=renamed))
     cluster = world.cluster(world.validated().config)
     assert list(cluster.services) == ["shop/web"]
-    assert cluster.endpoints == {"shop/web": Endpoints(True, frozenset(["n1", "n2"]))}
+    both = frozenset(["n1", "n2"])
+    assert cluster.endpoints == {"shop/web": Endpoints(True, both, both)}
     assert (cluster.nodes, cluster.speakers) == ({"n1": node("n1")}, {"n1"})
 
 

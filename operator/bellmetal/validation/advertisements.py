@@ -10,7 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
-from bellmetal.config import BGPAdvertisement, Community, L2Advertisement, PreferredNodes
+from bellmetal.config import (
+    ANNOUNCE_EVERY,
+    ANY_SUBNET,
+    BGPAdvertisement,
+    Community,
+    L2Advertisement,
+    PreferredNodes,
+)
 from bellmetal.resources import BGPAdvertisement as BGPAdvertisementObject
 from bellmetal.resources import BGPAdvertisementSpec, PreferredNodeSelector
 from bellmetal.resources import L2Advertisement as L2AdvertisementObject
@@ -57,7 +64,7 @@ def read_l2_advertisements(
 
 def _l2_advertisement(body: L2AdvertisementObject, report: Report) -> L2Advertisement:
     spec = body.spec
-    read_annotations("L2Advertisement", body.metadata.annotations, report)
+    asked = read_annotations("L2Advertisement", body.metadata.annotations, report)
     check_unique(spec.ip_address_pools or [], "spec.ipAddressPools", "ipAddressPools", report)
     return L2Advertisement(
         name=body.metadata.name,
@@ -69,6 +76,8 @@ def _l2_advertisement(body: L2AdvertisementObject, report: Report) -> L2Advertis
         node_selectors=read_selectors(spec.node_selectors, "spec.nodeSelectors", report),
         service_selectors=read_selectors(spec.service_selectors, "spec.serviceSelectors", report),
         interfaces=frozenset(spec.interfaces or []),
+        any_subnet=asked.get(ANY_SUBNET, False),
+        refresh=asked.get(ANNOUNCE_EVERY, 0),
     )
 
 

@@ -14,9 +14,12 @@ from typing import Any, TypeAlias
 
 from bellmetal.addresses import AddressError, IPAddress, Range
 from bellmetal.config import (
+    ANNOUNCE_EVERY,
+    ANY_SUBNET,
     COOL_DOWN,
     DRAIN,
     EXCLUDE,
+    MOVE_TO,
     ON_ORPHAN,
     PER_FAMILY,
     PREFIX,
@@ -29,6 +32,7 @@ from bellmetal.validation.ranges import read_address, read_entry
 from bellmetal.validation.report import Report, hint
 
 MOST_PER_FAMILY = 16
+DAY = 86_400.0  # seconds
 
 METALLB = ("metallb.io", "metallb.universe.tf")
 METALLB_WORDS = ("address-pool", "loadBalancerIPs", "allow-shared-ip", "ip-allocated-from-pool")
@@ -46,16 +50,18 @@ def read_annotations(
 ) -> dict[str, Any]:
     """What the annotations of an object of that kind ask for, by their names.
 
-    One that is invalid makes the object invalid. So does one that is unknown on a pool, where it
-    takes nothing from anybody; elsewhere it leaves the object in force: a typo withdraws nothing.
+    One that is invalid makes the object invalid, but for an L2Advertisement, whose addresses would
+    be withdrawn. So does one that is unknown on a pool, where it takes nothing from anybody;
+    elsewhere it leaves the object in force: a typo withdraws nothing.
     """
     known = KNOWN.get(kind, {})
+    wrong = report.note if kind == "L2Advertisement" else report.add
     stranger = report.add if kind == "IPAddressPool" else report.note
     found: dict[str, Any] = {}
     for name, text in sorted((annotations or {}).items()):
         path = path_of(name)
         if name in known:
-            found[name] = known[name](text, partial(report.add, path))
+            found[name] = known[name](text, partial(wrong, path))
         elif name.startswith(PREFIX):
             stranger(path, f"unknown annotation{_hint(kind, name)}")
     return found
@@ -79,6 +85,7 @@ class Wishes:
     """
 
     per_family: int = 1
+    move_to: str = ""
     problems: tuple[str, ...] = ()
     fault: str = ""
 
@@ -93,7 +100,7 @@ def service_wishes(annotations: Mapping[str, str]) -> Wishes:
         _look_for_misspelt(name, report)
     problems = tuple(f"{item.path}: {item.message}" for item in report.problems)
     fault = "" if report.sound else problems[0]
-    return Wishes(found.get(PER_FAMILY, 1), problems, fault)
+    return Wishes(found.get(PER_FAMILY, 1), found.get(MOVE_TO, ""), problems, fault)
 
 
 NO_WISHES = Wishes()
@@ -167,6 +174,32 @@ def parse_drain(text: str, fault: Fault) -> bool:
     return text != "false"
 
 
+def parse_any_subnet(text: str, fault: Fault) -> bool:
+    """``true`` or ``false``; what is neither is false."""
+    if text not in ("true", "false"):
+        fault(f'"{text}" is neither "true" nor "false"')
+    return text == "true"
+
+
+def parse_announce_every(text: str, fault: Fault) -> int:
+    """Whole seconds, from 1 s to a day; what is none is 0: never."""
+    seconds = parse_duration(text)
+    if seconds is None:
+        fault(f'"{text}" is not a duration such as 30s, 5m or 1h30m')
+    elif not 1 <= seconds <= DAY:
+        fault(f'"{text}" is not between 1s and 24h')
+    elif seconds != int(seconds):
+        fault(f'"{text}" is not a number of whole seconds')
+    else:
+        return int(seconds)
+    return 0
+
+
+def parse_move_to(text: str, _: Fault) -> str:
+    """The name of a node; whether there is one is seen when the order is carried out."""
+    return text.strip()
+
+
 def parse_on_orphan(text: str, fault: Fault) -> OnOrphan | None:
     """``keep`` or ``renumber``."""
     try:
@@ -201,6 +234,8 @@ KNOWN: Mapping[str, Mapping[str, Parser]] = {
         DRAIN: parse_drain,
         ON_ORPHAN: parse_on_orphan,
     },
+    "L2Advertisement": {ANY_SUBNET: parse_any_subnet, ANNOUNCE_EVERY: parse_announce_every},
     "Namespace": {QUOTA: parse_quota},
-    "Service": {PER_FAMILY: parse_per_family},
+    "Node": {DRAIN: parse_drain},
+    "Service": {PER_FAMILY: parse_per_family, MOVE_TO: parse_move_to},
 }
