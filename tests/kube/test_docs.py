@@ -17,7 +17,7 @@ from lab.waiting import until
 pytestmark = pytest.mark.kube
 
 ROOT = Path(__file__).parents[2]
-PAGES = ["README.md", "docs/configuration.md"]
+PAGES = ["README.md", "docs/configuration.md", "docs/maintenance.md"]
 PLURALS = {
     "BGPAdvertisement": "bgpadvertisements",
     "BGPPeer": "bgppeers",
@@ -46,6 +46,10 @@ def applied(scene: Scene) -> Iterator[Any]:
         elif kind == "Namespace":
             changes = {"metadata": {"annotations": body["metadata"]["annotations"]}}
             scene.rest.patch(f"/api/v1/namespaces/{body['metadata']['name']}", changes)
+        elif kind == "ClusterRole":
+            path = f"/apis/{body['apiVersion']}/clusterroles"
+            scene.rest.post(path, body)
+            paths.append(f"{path}/{body['metadata']['name']}")
         else:
             path = f"/apis/{body['apiVersion']}/namespaces/{NAMESPACE}/{PLURALS[kind]}"
             scene.rest.post(path, body)

@@ -15,10 +15,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bellmetal import resources
-from bellmetal.addresses import IPAddress
+from bellmetal.addresses import IPAddress, printable
 from bellmetal.api import ApiError, Client, find_access
 from bellmetal.cli.owners import NODE_LABEL, NotFoundError, Owners, Say, held_on, users
-from bellmetal.cli.report import printable
 from bellmetal.config import DRAIN
 from bellmetal.errands import DrainSettings
 from bellmetal.intents import Announcement, SliceContents

@@ -13,10 +13,9 @@ import sys
 from dataclasses import dataclass
 
 from bellmetal import resources
-from bellmetal.addresses import AddressError, IPAddress, parse_address
+from bellmetal.addresses import AddressError, IPAddress, parse_address, printable
 from bellmetal.api import JSON_PATCH, ApiError, Client, find_access
 from bellmetal.cli.owners import NAME_LABEL, NotFoundError, Owners, Say, Told, texts
-from bellmetal.cli.report import printable
 from bellmetal.config import MOVE_TO
 from bellmetal.errands import MoveSettings
 from bellmetal.intents import Announcement, SliceContents
