@@ -29,6 +29,7 @@ from bellmetal_layer2.messages import (
     Own,
     Reassert,
     Said,
+    Unreadable,
     Whisper,
     Yield,
 )
@@ -56,6 +57,7 @@ class Layer2Announcer:
         self._interfaces: dict[str, Interface] = {}
         self._links: dict[str, Link] = {}
         self._wanted: dict[IPAddress, Announcement] = {}
+        self._nodes: set[str] = set()
         self._findings: dict[str, Finding] = {}
         self._watching: asyncio.Task[None] | None = None
 
@@ -78,7 +80,8 @@ class Layer2Announcer:
         for address in sorted(self._ownership.answering, key=int):  # interfaces may have changed
             names, refresh = self._names(address), self._refresh(address)
             self._answering.run(self._responder.restrict(address, names, now, refresh))
-        for name in {n for item in desired.node_sets.values() for n in item.nodes}:
+        self._nodes = {n for item in desired.node_sets.values() for n in item.nodes}
+        for name in self._nodes:
             self._member_changed(name, self._context.members.liveness(name))
         self._context.changed()
 
@@ -133,15 +136,23 @@ class Layer2Announcer:
             self._odd_beacon(error)
 
     def _heard(self, payload: bytes, by_gossip: bool) -> None:
-        decoded = beacon.decode(payload, self._context.key)
+        decoded = beacon.decode(payload, *self._context.keys().believed)
+        if self._findings.pop(f"unknownKey/{decoded.node}", None):
+            self._context.changed()
         self._owning.receive(Heard(decoded, by_gossip))
 
     def _odd_beacon(self, error: beacon.DecodeError) -> None:
         """Not a member's: never obeyed; said once per reason."""
-        code = "foreignBeacon"
-        if code not in self._findings:
-            self._findings[code] = Finding(code, f"a beacon was refused: {error}")
-            log.warning("a beacon was refused: %s", error, extra={"event": code})
+        key = code = "foreignBeacon"
+        message = f"a beacon was refused: {error}"
+        if isinstance(error, beacon.UnknownKeyError):
+            self._owning.receive(Unreadable(error.node))
+            if error.node in self._nodes:  # any other name is a stranger's word
+                key, code = f"unknownKey/{error.node}", "unknownKey"
+                message = f"a beacon of {error.node} was refused: {error}"
+        if key not in self._findings:
+            self._findings[key] = Finding(code, message)
+            log.warning(message, extra={"event": code})
             self._context.changed()
 
     def _member_changed(self, node: str, liveness: Liveness) -> None:
@@ -194,7 +205,7 @@ class Layer2Announcer:
                 case Emit(item):
                     self._emit(item)
                 case Whisper(node, item):
-                    data = beacon.encode(item, self._context.key)
+                    data = beacon.encode(item, *self._context.keys().signing)
                     self._context.members.send(node, data)
                 case Own(address):
                     names, refresh = self._names(address), self._refresh(address)
@@ -221,7 +232,7 @@ class Layer2Announcer:
             self._context.changed()
 
     def _emit(self, item: beacon.Beacon) -> None:
-        payload = beacon.encode(item, self._context.key)
+        payload = beacon.encode(item, *self._context.keys().signing)
         for name, link in self._links.items():
             link.sign(beacon.wrap(payload, self._interfaces[name].mac))
 

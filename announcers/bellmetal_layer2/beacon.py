@@ -9,6 +9,8 @@ IPv6 address is in its way.
 field         bytes   meaning
 ============  ======  ==============================================================================
 magic         4       ``BMB1``: beacon, version 1
+keys          1 + 4n  ids of the keys that it is signed with (`bellmetal.keyring`: one, or two for
+                      some minutes after the secret was changed); they tell nothing of the keys
 flags         1       SETTLED, LEAVING, RESET (what follows replaces all claims heard before)
 interval      2       milliseconds until the next beacon
 boot          8       rises with every start of the process
@@ -16,13 +18,15 @@ counter       8       rises with every beacon of this boot
 digest        8       of all claims of the node: what the listener should know by now
 name          1 + n   the node, UTF-8
 ask           1 + n   the node that is asked for all its claims; ``*`` everybody, empty nobody
+echoes        1 + 8n  the challenges of those that have asked this node: it is no recording
 claims        2 + …   address family (1), address (4 or 16), term (8), epoch (4), flags (1)
-tag           16      HMAC-SHA256 of all the above with the members' key, truncated
+tags          16 n    HMAC-SHA256 of all the above with each of those keys, truncated
 ============  ======  ==============================================================================
 """
 
 from __future__ import annotations
 
+import hashlib
 import hmac
 import ipaddress
 import struct
@@ -31,6 +35,7 @@ from dataclasses import dataclass
 
 from bellmetal.addresses import IPAddress
 from bellmetal.facts import ClaimOrder
+from bellmetal.keyring import MOST, key_id
 
 MAGIC = b"BMB1"
 PORT = 7947
@@ -39,12 +44,14 @@ ALL_NODES_MAC = bytes.fromhex("333300000001")  # RFC 2464, section 7
 HOP_LIMIT = 255
 ETHERTYPE_IPV6 = 0x86DD
 EVERYBODY = "*"
-TAG = 16
-CLAIMS_PER_BEACON = 22  # of either family, with the longest names, within 1,280 bytes
+TAG, KEY_ID = 16, 4
+MOST_KEYS = MOST
+MOST_ECHOES = 8
+CLAIMS_PER_BEACON = 18  # of either family, with the longest names, within 1,280 bytes
 
 SETTLED, LEAVING, RESET = 1, 2, 4
 _FIRM, _RELEASED = 1, 2
-_HEAD = struct.Struct("!4sBHQQQ")
+_HEAD = struct.Struct("!BHQQQ")
 _CLAIM_TAIL = struct.Struct("!QIB")
 _IPV6 = struct.Struct("!IHBB16s16s")
 _UDP = struct.Struct("!HHHH")
@@ -54,6 +61,14 @@ OVERHEAD = _ETHERNET.size + _IPV6.size + _UDP.size
 
 class DecodeError(ValueError):
     """Bytes that are no beacon of a member; the message says why."""
+
+
+class UnknownKeyError(DecodeError):
+    """A beacon that is signed by none of our keys; ``node`` is who it says it is from."""
+
+    def __init__(self, node: str) -> None:
+        super().__init__("it is signed with none of the members' keys that are known here")
+        self.node = node
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,19 +93,30 @@ class Beacon:
     reset: bool = False
     ask: str = ""
     claims: tuple[ClaimNews, ...] = ()
+    echoes: tuple[int, ...] = ()
+
+    @property
+    def challenge(self) -> int:
+        """What a node that this beacon asks is to echo; no two beacons have the same."""
+        data = struct.pack("!QQ", self.boot, self.counter) + self.node.encode()
+        return int.from_bytes(hashlib.blake2b(data, digest_size=8).digest(), "big")
 
 
-def encode(beacon: Beacon, key: bytes) -> bytes:
-    """The payload, signed."""
+def encode(beacon: Beacon, *keys: bytes) -> bytes:
+    """The payload, signed with each of the keys."""
     flags = beacon.settled * SETTLED | beacon.leaving * LEAVING | beacon.reset * RESET
     name, ask = beacon.node.encode(), beacon.ask.encode()
     interval = min(0xFFFF, round(beacon.interval * 1000))
     parts = [
-        _HEAD.pack(MAGIC, flags, interval, beacon.boot, beacon.counter, beacon.digest),
+        MAGIC,
+        bytes([len(keys)]),
+        *map(key_id, keys),
+        _HEAD.pack(flags, interval, beacon.boot, beacon.counter, beacon.digest),
         bytes([len(name)]),
         name,
         bytes([len(ask)]),
         ask,
+        struct.pack(f"!B{len(beacon.echoes)}Q", len(beacon.echoes), *beacon.echoes),
         struct.pack("!H", len(beacon.claims)),
     ]
     for news in beacon.claims:
@@ -100,24 +126,38 @@ def encode(beacon: Beacon, key: bytes) -> bytes:
         parts.append(news.address.packed)
         parts.append(_CLAIM_TAIL.pack(order.term, order.epoch, state))
     data = b"".join(parts)
-    return data + _tag(data, key)
+    return data + b"".join(_tag(data, key) for key in keys)
 
 
-def decode(data: bytes, key: bytes) -> Beacon:
-    """A beacon out of its payload; raises DecodeError. Checks the tag before all else."""
-    if len(data) < _HEAD.size + TAG or not data.startswith(MAGIC):
+def decode(data: bytes, *keys: bytes) -> Beacon:
+    """A beacon out of its payload, if it is signed with any of the keys; that is checked first.
+
+    Raises DecodeError, UnknownKeyError.
+    """
+    if not data.startswith(MAGIC):
         raise DecodeError("no beacon of version 1")
-    body, tag = data[:-TAG], data[-TAG:]
+    reader = _Reader(data, len(MAGIC))
+    ids = [reader.take(KEY_ID) for _ in range(reader.upto(MOST_KEYS, "keys"))]
+    end = len(data) - TAG * len(ids)
+    known = [(ids.index(key_id(key)), key) for key in keys if key_id(key) in ids]
+    if not known:
+        raise UnknownKeyError(_named(data[:end], reader.at))
+    number, key = known[0]
+    body, tag = data[:end], data[end + TAG * number : end + TAG * (number + 1)]
     if not hmac.compare_digest(tag, _tag(body, key)):
         raise DecodeError("the tag is not of the members' key")
-    _, flags, interval, boot, counter, digest = _HEAD.unpack_from(body)
-    reader = _Reader(body, _HEAD.size)
-    name, ask = reader.text(), reader.text()
-    claims = tuple(reader.claim() for _ in range(reader.number("!H")))
-    if reader.at != len(body):
-        raise DecodeError("bytes are left behind the claims")
-    return Beacon(
-        node=name,
+    return _read(_Reader(body, reader.at))
+
+
+def _named(body: bytes, at: int) -> str:
+    """Who an unreadable beacon says that it is from; nothing of it can be believed."""
+    return _Reader(body, at + _HEAD.size).text()
+
+
+def _read(reader: _Reader) -> Beacon:
+    flags, interval, boot, counter, digest = _HEAD.unpack(reader.take(_HEAD.size))
+    beacon = Beacon(
+        node=reader.text(),
         boot=boot,
         counter=counter,
         digest=digest,
@@ -125,9 +165,13 @@ def decode(data: bytes, key: bytes) -> Beacon:
         settled=bool(flags & SETTLED),
         leaving=bool(flags & LEAVING),
         reset=bool(flags & RESET),
-        ask=ask,
-        claims=claims,
+        ask=reader.text(),
+        echoes=tuple(reader.number("!Q") for _ in range(reader.upto(MOST_ECHOES, "echoes"))),
+        claims=tuple(reader.claim() for _ in range(reader.number("!H"))),
     )
+    if reader.at != len(reader.data):
+        raise DecodeError("bytes are left behind the claims")
+    return beacon
 
 
 def _tag(data: bytes, key: bytes) -> bytes:
@@ -148,6 +192,12 @@ class _Reader:
     def number(self, form: str) -> int:
         value = struct.unpack(form, self.take(struct.calcsize(form)))[0]
         return int(value)
+
+    def upto(self, most: int, what: str) -> int:
+        number = self.number("!B")
+        if number > most:
+            raise DecodeError(f"{number} {what} are more than {most}")
+        return number
 
     def text(self) -> str:
         try:

@@ -93,4 +93,11 @@ class Carrier:
     present: bool
 
 
-Message = Heard | GossipSays | Carrier
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A beacon that is signed with no key of ours, of a node that it names."""
+
+    node: str
+
+
+Message = Heard | GossipSays | Carrier | Unreadable

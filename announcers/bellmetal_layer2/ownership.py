@@ -31,6 +31,7 @@ from bellmetal_layer2.messages import (
     Own,
     Reassert,
     Said,
+    Unreadable,
     Yield,
 )
 from bellmetal_layer2.peers import Life, Peer
@@ -113,6 +114,8 @@ class Ownership:
                 self._judge(peer, now)
             case Carrier(present):
                 self._carry(present, now)
+            case Unreadable(node):
+                self._voice.doubts.unreadable(node, now)
         return self._effects(now)
 
     def tick(self, now: float) -> list[Effect]:
@@ -191,6 +194,8 @@ class Ownership:
         with_whom = self._roster.exchanged_since(self._unsettled_at, patient=waited < LISTEN)
         if waited < self._least_wait or not (with_whom or waited >= self._alone_after()):
             return
+        if self._voice.doubts.unread(self._addresses.values(), self._roster, now):
+            return  # what they claim cannot be known here
         self._voice.settled = True
         self._say("settled", f"claims are exchanged with {', '.join(with_whom) or 'nobody'}")
         self._voice.hurry(now)
@@ -222,14 +227,14 @@ class Ownership:
             self._hear_of_oneself(beacon, now)
             return
         peer = self._roster.peer(beacon.node)
-        if not peer.fresh(beacon):
+        if not self._voice.doubts.believes(peer, beacon, now) or not peer.fresh(beacon):
             return
         returned = not by_gossip and (peer.heard_at is None or peer.life is not Life.ALIVE)
         touched = self._roster.hear(peer, beacon, now, by_gossip)
         if returned:  # the claims that it made without us are judged now that it is heard
             touched |= peer.claims.keys()
         if returned or beacon.ask in (self.me, EVERYBODY):
-            self._voice.dump()
+            self._voice.dump(beacon)
         self._judge(peer, now)
         for address in touched:
             self._decide(address, now)

@@ -6,6 +6,7 @@ from bellmetal.addresses import IPAddress
 from bellmetal.facts import ClaimOrder
 from bellmetal_layer2.beacon import EVERYBODY, Beacon, ClaimNews, chunks
 from bellmetal_layer2.claims import ClaimSet
+from bellmetal_layer2.doubts import Doubts
 from bellmetal_layer2.messages import Emit, Whisper
 from bellmetal_layer2.roster import Roster
 
@@ -23,6 +24,7 @@ class Voice:
     def __init__(self, me: str, boot: int, roster: Roster, now: float) -> None:
         self._me, self._boot, self._roster = me, boot, roster
         self.mine = ClaimSet()
+        self.doubts = Doubts(now)
         self.settled = False
         self.leaving = False
         self._counter = 0
@@ -46,9 +48,10 @@ class Voice:
         self._news[address] = now + REPEAT_NEWS
         self._unsaid.add(address)
 
-    def dump(self) -> None:
-        """Somebody does not know all our claims."""
+    def dump(self, asking: Beacon) -> None:
+        """Somebody does not know all our claims, or not whether we live."""
         self._dump_asked = True
+        self.doubts.echo(asking)
 
     def hurry(self, now: float) -> None:
         """Do not wait for the next beacon's time."""
@@ -89,6 +92,7 @@ class Voice:
         out: list[Emit | Whisper] = []
         for number, portion in enumerate(chunks(news)):
             beacon = self._beacon(portion, interval, ask, reset and number == 0)
+            self.doubts.asked(beacon, now)
             out.append(Emit(beacon))
             out += [Whisper(name, beacon) for name in deaf]
         return out
@@ -114,12 +118,15 @@ class Voice:
             reset=reset,
             ask=ask,
             claims=claims,
+            echoes=self.doubts.echoes(),
         )
 
     def _ask(self, now: float) -> str:
         """Who should tell us all its claims."""
         if not self.settled:
             return EVERYBODY
+        if doubted := self.doubts.to_ask(now):
+            return doubted
         for peer in self._roster.alive:
             if not peer.known and now - peer.asked_at > ASK_EVERY:
                 peer.asked_at = now

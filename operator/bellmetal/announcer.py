@@ -19,6 +19,7 @@ from typing import Protocol
 from bellmetal.addresses import IPAddress
 from bellmetal.facts import Claim, Facts
 from bellmetal.intents import Announcement, NodeSet
+from bellmetal.keyring import Keys
 from bellmetal.settings import SettingsError
 
 GROUP = "bellmetal.announcers"
@@ -72,8 +73,8 @@ class Context:
     """All that an announcer gets from the outside. ``clock`` is monotonic, in seconds."""
 
     node: str
-    boot: int  # rises with every start of the process: wall-clock milliseconds
-    key: bytes = field(repr=False)  # shared by all members; empty: no secret was configured
+    boot: int  # rises with every start of the process: wall-clock milliseconds, mostly
+    keys: Callable[[], Keys]  # shared by all members; they change while the process runs
     members: Members
     clock: Callable[[], float]
     random: random.Random

@@ -141,7 +141,8 @@ class Leadership:
         self._sure = True
 
     def _spec(self, holder: str, transitions: int) -> resources.LeaseSpec:
-        now = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        clock = datetime.datetime.now(datetime.UTC)  # noqa: TID251 - for people, judged by nobody
+        now = clock.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
         return resources.LeaseSpec(
             holder_identity=holder,
             lease_duration_seconds=int(DURATION),

@@ -1,7 +1,8 @@
 """Who lives: kinship (SWIM with Lifeguard) behind a small interface.
 
 Timings for 1 to a few hundred nodes on a LAN: a probe every 100 ms, a dead member is known as
-dead after about half a second. Encrypted with a key that is derived from the shared secret.
+dead after about half a second. Encrypted with a key that is derived from the shared secret; each
+member tells in its metadata which key is its newest, so that all know when all have it.
 """
 
 from __future__ import annotations
@@ -9,15 +10,13 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
-import hashlib
-import hmac
 import logging
 from collections.abc import Callable, Coroutine, Mapping
-from pathlib import Path
 
 import kinship
 
 from bellmetal.announcer import Liveness
+from bellmetal.keyring import Ring, key_id
 from bellmetal.settings import SettingsError
 
 log = logging.getLogger(__name__)
@@ -25,6 +24,8 @@ log = logging.getLogger(__name__)
 CLUSTER = "bellmetal"
 LEAVE = 1.0  # seconds that a goodbye may take to spread
 SEED_EVERY = 1.0  # seconds between two tries to reach nodes that never answered
+PURPOSE = "gossip"  # what its keys are derived for
+KEY = "key"  # in a member's metadata: the id of the newest key that it has
 
 STATES = {
     kinship.State.ALIVE: Liveness.ALIVE,
@@ -38,34 +39,17 @@ class MembersError(SettingsError):
     """Gossip cannot begin: the shared secret or the address cannot be used."""
 
 
-def read_secret(directory: Path | None) -> bytes:
-    """The shared secret out of its directory (file ``secretkey``); empty if there is none."""
-    if directory is None:
-        return b""
-    path = directory / "secretkey"
-    try:
-        secret = path.read_bytes().strip()
-    except OSError as error:
-        raise MembersError(f"the shared secret {path}: {error.strerror}") from error
-    if not secret:
-        raise MembersError(f"the shared secret {path} is empty")
-    return secret
-
-
-def derive(secret: bytes, purpose: str) -> bytes:
-    """A 32-byte key for one purpose; empty for an empty secret."""
-    return hmac.new(secret, purpose.encode(), hashlib.sha256).digest() if secret else b""
-
-
 class Gossip:
     """Membership of this node. ``seed`` says where the others are; use as ``async with``."""
 
-    def __init__(self, node: str, address: str, port: int, secret: bytes) -> None:
-        self.node, self._port = node, port
+    def __init__(self, node: str, address: str, port: int, ring: Ring) -> None:
+        self.node, self._port, self._ring = node, port, ring
         host = f"[{address}]" if ":" in address else address
-        key = derive(secret, "gossip")
+        self._installed = ring.keys(PURPOSE).believed
+        self._in_use = self._installed[0]
+        self._tells = ring.newest_id
         try:
-            config = self._config(f"{host}:{port}", key)
+            config = self._config(f"{host}:{port}")
         except kinship.ConfigError as error:
             raise MembersError(f"gossip on {host}:{port}: {error}") from error
         self._cluster = kinship.Cluster(config)
@@ -74,13 +58,15 @@ class Gossip:
         self._seeds: dict[str, str] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def _config(self, bind: str, key: bytes) -> kinship.Config:
+    def _config(self, bind: str) -> kinship.Config:
+        keys = [_text(key) for key in self._installed if key]
         return kinship.Config.lan(
             name=self.node,
             bind=bind,
             cluster=CLUSTER,
-            keys=[base64.b64encode(key).decode()] if key else [],
-            insecure_plaintext=not key,
+            keys=keys,
+            insecure_plaintext=not keys,
+            meta={KEY: self._tells},
             probe_interval=0.1,
             probe_timeout=0.08,
             gossip_interval=0.05,
@@ -146,9 +132,55 @@ class Gossip:
                 if self.liveness(name) is Liveness.UNKNOWN
             ]
             if unknown:
-                with contextlib.suppress(kinship.KinshipError):
+                try:
                     await self._cluster.join(unknown)
+                except kinship.KinshipError:
+                    await self._try_another_key()
             await asyncio.sleep(SEED_EVERY)
+
+    # --- keys ------------------------------------------------------------------------------------
+
+    def told_keys(self) -> dict[str, str]:
+        """The id of the newest key of each living member but this one, as it says."""
+        others = (item for item in self._cluster.members() if item.name != self.node)
+        return {item.name: item.meta.get(KEY, "") for item in others}
+
+    async def rotate(self, now: float) -> None:
+        """Reads with all keys of the ring, and sends with the newest once all can read it."""
+        believed = self._ring.keys(PURPOSE).believed
+        if not believed[0]:
+            return
+        keyring = self._cluster.keyring
+        try:
+            for key in believed:
+                if key not in self._installed:
+                    await keyring.install(key)
+                    self._installed += (key,)
+            if self._tells != self._ring.newest_id:  # only now: it can be read here
+                await self._cluster.update_meta(**{KEY: self._ring.newest_id})
+                self._tells = self._ring.newest_id
+            key = self._ring.sending(self.told_keys(), self._in_use, now)
+            if key != self._in_use:
+                await self._use(key)
+                log.info("gossip uses key %s", key_id(key).hex(), extra={"event": "keyUsed"})
+            for key in self._installed:
+                if key not in believed and key != self._in_use:
+                    await keyring.remove(key)
+                    self._installed = tuple(item for item in self._installed if item != key)
+        except kinship.KinshipError as error:  # tried again at the next look
+            log.warning("gossip keeps its key: %s", error, extra={"event": "keyKept"})
+
+    async def _use(self, key: bytes) -> None:
+        await self._cluster.keyring.use(key)
+        self._in_use = key
+
+    async def _try_another_key(self) -> None:
+        """While nobody answers: the others may still be at the key before."""
+        keys = [key for key in self._ring.keys(PURPOSE).signing if key in self._installed]
+        if len(keys) > 1 and not self.told_keys():
+            after = keys.index(self._in_use) + 1 if self._in_use in keys else 0
+            with contextlib.suppress(kinship.KinshipError):
+                await self._use(keys[after % len(keys)])
 
     async def _listen(self) -> None:
         async for event in self._cluster.events():
@@ -214,3 +246,7 @@ class Alone:
 
     def send(self, node: str, data: bytes) -> None:
         """There is nobody to send to."""
+
+
+def _text(key: bytes) -> str:
+    return base64.b64encode(key).decode()

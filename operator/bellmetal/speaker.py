@@ -14,6 +14,7 @@ import re
 import signal
 import time
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 
 from bellmetal import metrics, resources
@@ -21,13 +22,15 @@ from bellmetal.addresses import IPAddress, parse_address
 from bellmetal.announcer import Announcer, Context, Desired, Members, find
 from bellmetal.api import Access, ApiError, Client, find_access
 from bellmetal.events import Events
-from bellmetal.facts import Claim, ClaimOrder, Facts
+from bellmetal.facts import Claim, ClaimOrder, Facts, Finding
 from bellmetal.follow import SLICES, Follower
 from bellmetal.health import Endpoints
 from bellmetal.intents import SliceContents, read_slices
-from bellmetal.members import Alone, Gossip, derive, read_secret
+from bellmetal.keyring import Ring
+from bellmetal.members import Alone, Gossip
 from bellmetal.reconciler import Reconciler
 from bellmetal.reports import Identity, Reports, reported_claims
+from bellmetal.secretfile import SecretWatch, read_secrets
 from bellmetal.settings import SettingsError, SpeakerSettings
 from bellmetal.statefile import StateFile
 from bellmetal.states import Program, States
@@ -44,18 +47,24 @@ class Speaker:
     """One speaker process, once it has a client and members."""
 
     def __init__(
-        self, client: Client, settings: SpeakerSettings, gossip: Gossip | None, cluster: str
+        self,
+        client: Client,
+        settings: SpeakerSettings,
+        gossip: Gossip | None,
+        ring: Ring,
+        cluster: str,
     ) -> None:
         common = settings.common
-        self.settings, self.client, self.gossip = settings, client, gossip
-        self.boot = time.time_ns() // 1_000_000
+        self.settings, self.client, self.gossip, self.ring = settings, client, gossip, ring
         self.events = Events(client, COMPONENT, settings.node_name)
-        identity = Identity(settings.node_name, self.boot, settings.ml_bind_addr)
         self.file = (
             StateFile(settings.state_dir, settings.node_name, cluster)
             if settings.state_dir
             else None
         )
+        wall_ms = time.time_ns() // 1_000_000  # noqa: TID251 - the one use of it, once a start
+        self.boot = self.file.next_boot(wall_ms) if self.file else wall_ms
+        self.secret = self._watch_secret()
         self.contents = SliceContents()
         self.announcers: list[Announcer] = []
         self.informed = asyncio.Event()  # slices were read, from the API or the file
@@ -65,11 +74,12 @@ class Speaker:
         program = Program(settings.node_name, common.pod_name, common.pod_uid)
         self.states = States(client, common.namespace, program)
         self.slices = Follower(client, SLICES, common.namespace, self._slices_changed)
+        identity = Identity(settings.node_name, self.boot, settings.ml_bind_addr)
         self.reports = Reports(client, common.namespace, identity, self.events, self.reporting.poke)
 
     # --- announcers ------------------------------------------------------------------------------
 
-    def make_announcers(self, secret: bytes) -> None:
+    def make_announcers(self) -> None:
         """Every announcer that is installed."""
         state = self.file.read() if self.file else None
         remembered = tuple(self._remembered(state.claims)) if state else ()
@@ -78,7 +88,7 @@ class Speaker:
             context = Context(
                 node=self.settings.node_name,
                 boot=self.boot,
-                key=derive(secret, f"{name}/beacon"),
+                keys=partial(self.ring.keys, f"{name}/beacon"),
                 members=members,
                 clock=time.monotonic,
                 random=random.Random(),
@@ -99,6 +109,23 @@ class Speaker:
             )
             for item in claims
         ]
+
+    # --- the shared secret -----------------------------------------------------------------------
+
+    def _watch_secret(self) -> SecretWatch | None:
+        directory = self.settings.ml_secret_key_path
+        if directory is None:
+            return None  # to have one from now on needs a restart
+        told = self.gossip.told_keys if self.gossip else dict
+        return SecretWatch(directory, self.ring, time.monotonic, told)
+
+    async def _follow_secret(self) -> None:
+        if self.secret is not None:
+            await self.secret.run(self._rotate, self.reporting.poke)
+
+    async def _rotate(self) -> None:
+        if self.gossip is not None:
+            await self.gossip.rotate(time.monotonic())
 
     # --- slices in -------------------------------------------------------------------------------
 
@@ -158,9 +185,12 @@ class Speaker:
             owned={address: item for one in facts for address, item in one.owned.items()},
             claims=tuple(claim for one in facts for claim in one.claims),
             interfaces=tuple(item for one in facts for item in one.interfaces),
-            findings=tuple(item for one in facts for item in one.findings),
+            findings=tuple(item for one in facts for item in one.findings) + self._findings(),
         )
         await self.reports.publish(merged, self.contents.announcements)
+
+    def _findings(self) -> tuple[Finding, ...]:
+        return self.secret.findings() if self.secret else ()
 
     # --- running ---------------------------------------------------------------------------------
 
@@ -176,6 +206,7 @@ class Speaker:
                     self.slices.run(),
                     self.reports.statuses.run(),
                     self.states.run(),
+                    self._follow_secret(),
                     self.use_file_if_needed(),
                     self.applying.run(),
                     self.reporting.run(),
@@ -239,15 +270,15 @@ def read_exclude_file(path: Path) -> re.Pattern[str] | None:
 
 
 @contextlib.asynccontextmanager
-async def _gossip(settings: SpeakerSettings, secret: bytes) -> AsyncIterator[Gossip | None]:
+async def _gossip(settings: SpeakerSettings, ring: Ring) -> AsyncIterator[Gossip | None]:
     if not settings.ml_bind_addr:
         log.warning("no --ml-bindaddr: this speaker works alone, without gossip")
         yield None
         return
-    if not secret:
+    if settings.ml_secret_key_path is None:
         log.warning("no --ml-secret-key-path: gossip and beacons are not authenticated")
     async with Gossip(
-        settings.node_name, settings.ml_bind_addr, settings.ml_bind_port, secret
+        settings.node_name, settings.ml_bind_addr, settings.ml_bind_port, ring
     ) as gossip:
         yield gossip
 
@@ -264,10 +295,10 @@ async def main(settings: SpeakerSettings) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     common, access = settings.common, find_access()
-    secret = read_secret(settings.ml_secret_key_path)
-    async with Client(access) as client, _gossip(settings, secret) as gossip:
-        speaker = Speaker(client, settings, gossip, _cluster_of(access))
-        speaker.make_announcers(secret)
+    ring = Ring(read_secrets(settings.ml_secret_key_path), time.monotonic())
+    async with Client(access) as client, _gossip(settings, ring) as gossip:
+        speaker = Speaker(client, settings, gossip, ring, _cluster_of(access))
+        speaker.make_announcers()
         endpoints = Endpoints(speaker.informed.is_set)
         await endpoints.start(common.health_probe_port, common.port, "127.0.0.1")
         try:

@@ -1,4 +1,4 @@
-"""What a speaker keeps over a restart: slices and its claims, in one file, written atomically.
+"""What a speaker keeps over a restart: slices, claims, boot id; in one file, written atomically.
 
 It is used while the API does not answer, and only if it is of the same node and cluster. A file
 that cannot be used is said so and ignored: the API will tell.
@@ -17,6 +17,7 @@ from bellmetal.resources import AnnouncementSlice, Json, ReportedClaim
 log = logging.getLogger(__name__)
 
 VERSION = 1
+FAR = 2**62  # milliseconds: no clock ever said so, the file did
 
 
 class State(Json, frozen=True):
@@ -27,6 +28,7 @@ class State(Json, frozen=True):
     cluster: str = ""
     slices: list[AnnouncementSlice] = msgspec.field(default_factory=list)
     claims: list[ReportedClaim] = msgspec.field(default_factory=list)
+    boot: int = 0
 
 
 class StateFile:
@@ -35,6 +37,7 @@ class StateFile:
     def __init__(self, directory: Path, node: str, cluster: str) -> None:
         self._path = directory / "state.json"
         self._node, self._cluster = node, cluster
+        self._boot = 0
         self._written = b""
         self._failed = False
 
@@ -58,9 +61,20 @@ class StateFile:
             return None
         return state
 
+    def next_boot(self, wall_ms: int) -> int:
+        """A boot id above all before, also if the wall clock (milliseconds) was set back.
+
+        It is on the disk when this returns, as far as the disk can be written.
+        """
+        before = self.read() or State()
+        last = before.boot if before.boot < FAR else 0
+        self._boot = max(wall_ms, last + 1)
+        self.write(before.slices, before.claims)
+        return self._boot
+
     def write(self, slices: list[AnnouncementSlice], claims: list[ReportedClaim]) -> None:
         """Replaces the file, if anything changed; a disk that is full is said once."""
-        state = State(VERSION, self._node, self._cluster, slices, claims)
+        state = State(VERSION, self._node, self._cluster, slices, claims, self._boot)
         data = msgspec.json.encode(state)
         if data == self._written:
             return

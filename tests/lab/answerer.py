@@ -20,6 +20,7 @@ from collections.abc import Iterator
 from bellmetal.addresses import IPAddress
 from bellmetal.announcer import Context, Desired
 from bellmetal.intents import Announcement, NodeSet
+from bellmetal.keyring import Keys
 from bellmetal.logs import set_up
 from bellmetal.members import Alone
 from bellmetal.speaker import Counts
@@ -72,7 +73,7 @@ async def main(flags: argparse.Namespace) -> None:
         Context(
             node=NODE,
             boot=time.time_ns() // 1_000_000,
-            key=b"the key of a test",
+            keys=Keys,
             members=Alone(),
             clock=time.monotonic,
             random=random.Random(),

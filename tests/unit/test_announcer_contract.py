@@ -23,6 +23,7 @@ import pytest
 from bellmetal.addresses import IPAddress
 from bellmetal.announcer import Announcer, Context, Desired, Liveness
 from bellmetal.intents import Announcement, NodeSet
+from bellmetal.keyring import Keys
 from bellmetal_layer2.announcer import Layer2Announcer
 from layer2_fakes import FakeMemberships, FakeSocket, FakeWatcher
 
@@ -64,7 +65,7 @@ class Subject:
             Context(
                 node="n1",
                 boot=1,
-                key=b"key",
+                keys=Keys,
                 members=self.members,
                 clock=clock,
                 random=random.Random(1),

@@ -15,8 +15,9 @@ from scapy.layers.inet6 import IPv6
 from scapy.layers.l2 import Ether
 
 from bellmetal.facts import ClaimOrder
+from bellmetal.keyring import key_id
 from bellmetal_layer2 import beacon
-from bellmetal_layer2.beacon import Beacon, ClaimNews, DecodeError
+from bellmetal_layer2.beacon import Beacon, ClaimNews, DecodeError, UnknownKeyError
 from bellmetal_layer2.claims import ClaimSet
 
 KEY, OTHER_KEY = b"k" * 32, b"o" * 32
@@ -37,6 +38,7 @@ BEACONS = st.builds(
     reset=st.booleans(),
     ask=st.text(max_size=60),
     claims=st.lists(st.builds(ClaimNews, ADDRESSES, st.none() | ORDERS), max_size=5).map(tuple),
+    echoes=st.lists(NUMBERS, max_size=8).map(tuple),
 )
 
 CLAIMS = (
@@ -63,12 +65,12 @@ def test_what_is_encoded_decodes_to_the_same(item: Beacon) -> None:
 @given(st.binary(max_size=120))
 def test_any_bytes_under_the_key_are_a_beacon_or_a_decode_error(body: bytes) -> None:
     """The tag is right, so that the reading itself is tried."""
-    body = beacon.MAGIC + body
+    body = beacon.MAGIC + b"\x01" + key_id(KEY) + body
     with contextlib.suppress(DecodeError):
         assert isinstance(beacon.decode(signed(body), KEY), Beacon)
 
 
-@given(st.integers(4, len(DATA) - 1), st.integers(1, 255))
+@given(st.integers(9, len(DATA) - 1), st.integers(1, 255))
 def test_one_changed_byte_is_found(position: int, change: int) -> None:
     tampered = bytearray(DATA)
     tampered[position] ^= change
@@ -79,7 +81,13 @@ def test_one_changed_byte_is_found(position: int, change: int) -> None:
 BODY = DATA[:-16]
 ODD = [
     pytest.param(b"", "no beacon of version 1", id="nothing"),
-    pytest.param(DATA[:46], "no beacon of version 1", id="shorter than any"),
+    pytest.param(DATA[:4], "it ends too early", id="the magic alone"),
+    pytest.param(DATA[:7], "it ends too early", id="half an id"),
+    pytest.param(DATA[:9], "the tag is not of the members' key", id="no tag"),
+    pytest.param(b"BMB1\x04" + bytes(99), "4 keys are more than 3", id="too many keys"),
+    pytest.param(
+        signed(BODY.replace(b"\x02n2", b"\x02n2\x09", 1)), "9 echoes are more than 8", id="echoes"
+    ),
     pytest.param(b"BMB2" + DATA[4:], "no beacon of version 1", id="another version"),
     pytest.param(DATA[:-1], "the tag is not of the members' key", id="truncated"),
     pytest.param(DATA + b"x", "the tag is not of the members' key", id="longer"),
@@ -103,10 +111,57 @@ def test_odd_payloads_are_refused_in_a_sentence(data: bytes, message: str) -> No
     assert str(caught.value) == message
 
 
-@pytest.mark.parametrize("key", [OTHER_KEY, b""])
-def test_another_key_is_refused(key: bytes) -> None:
+@pytest.mark.parametrize("keys", [[OTHER_KEY], [b""], []])
+def test_a_beacon_of_another_key_tells_but_a_name(keys: list[bytes]) -> None:
+    with pytest.raises(UnknownKeyError) as caught:
+        beacon.decode(DATA, *keys)
+    assert caught.value.node == "n1"
+    assert str(caught.value) == "it is signed with none of the members' keys that are known here"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param(b"BMB1\x01abcd" + bytes(20), id="too short for a name"),
+        pytest.param(b"BMB1\x00" + bytes(20), id="no key at all"),
+        pytest.param(beacon.encode(SAMPLE, OTHER_KEY)[:40], id="cut off"),
+    ],
+)
+def test_of_another_key_and_broken(data: bytes) -> None:
+    with pytest.raises(DecodeError, match="it ends too early"):
+        beacon.decode(data, KEY)
+
+
+def test_a_tag_of_a_known_id_has_to_be_right() -> None:
+    """Whoever knows the id, which is no secret, does not know the key."""
+    forged = DATA[:-16] + bytes(16)
     with pytest.raises(DecodeError, match="the tag is not of the members' key"):
-        beacon.decode(DATA, key)
+        beacon.decode(forged, KEY)
+
+
+BOTH = beacon.encode(SAMPLE, OTHER_KEY, KEY)
+
+
+@pytest.mark.parametrize(
+    "keys", [[KEY], [OTHER_KEY], [KEY, OTHER_KEY], [OTHER_KEY, KEY], [b"n" * 32, KEY]]
+)
+def test_a_beacon_with_two_tags_is_understood_by_who_knows_either_key(keys: list[bytes]) -> None:
+    assert beacon.decode(BOTH, *keys) == SAMPLE
+
+
+@given(st.integers(0, len(BOTH) - 33), st.integers(1, 255))
+def test_neither_tag_lets_a_change_pass(position: int, change: int) -> None:
+    tampered = bytearray(BOTH)
+    tampered[position] ^= change
+    for key in (KEY, OTHER_KEY):
+        with pytest.raises(DecodeError):
+            beacon.decode(bytes(tampered), key)
+
+
+def test_challenges_differ_by_node_boot_and_counter() -> None:
+    others = [replace(SAMPLE, node="n2"), replace(SAMPLE, boot=8), replace(SAMPLE, counter=43)]
+    assert len({item.challenge for item in [SAMPLE, *others]}) == 4
+    assert replace(SAMPLE, settled=False, claims=()).challenge == SAMPLE.challenge
 
 
 def test_claims_are_cut_into_portions_that_fit_into_a_frame() -> None:
@@ -114,10 +169,10 @@ def test_claims_are_cut_into_portions_that_fit_into_a_frame() -> None:
     address = ipaddress.ip_address("2001:db8::")
     claims = [ClaimNews(address + n, ClaimOrder(2**40, True, 2)) for n in range(101)]
     portions = beacon.chunks(claims)
-    assert [len(portion) for portion in portions] == [22, 22, 22, 22, 13]
+    assert [len(portion) for portion in portions] == [18, 18, 18, 18, 18, 11]
     assert [news for portion in portions for news in portion] == claims
-    full = replace(SAMPLE, node=longest, ask=longest, claims=portions[0])
-    assert len(beacon.wrap(beacon.encode(full, KEY), MAC)) - 14 <= 1280
+    full = replace(SAMPLE, node=longest, ask=longest, claims=portions[0], echoes=(2**63,) * 8)
+    assert len(beacon.wrap(beacon.encode(full, KEY, OTHER_KEY, b"3" * 32), MAC)) - 14 <= 1280
 
 
 def test_no_claims_are_one_empty_portion() -> None:

@@ -16,6 +16,7 @@ from bellmetal.addresses import IPAddress
 from bellmetal.announcer import Context, Desired, Liveness
 from bellmetal.facts import ClaimOrder, Interface
 from bellmetal.intents import Announcement, NodeSet
+from bellmetal.keyring import Keys
 from bellmetal_layer2 import arp, beacon, filters, ndp
 from bellmetal_layer2.announcer import Layer2Announcer
 from bellmetal_layer2.beacon import Beacon, ClaimNews
@@ -58,11 +59,12 @@ class Node:
 
     def __init__(self) -> None:
         self.gossip, self.counts = Gossip(), Counter[str]()
+        self.keys = Keys((KEY,), (KEY,))
         self.it = Layer2Announcer(
             Context(
                 node="n1",
                 boot=1,
-                key=KEY,
+                keys=lambda: self.keys,
                 members=self.gossip,
                 clock=asyncio.get_running_loop().time,
                 random=random.Random(1),
@@ -191,9 +193,42 @@ async def test_a_beacon_of_another_key_is_not_obeyed_and_reported_once(
         for _ in range(3):
             it.socket(beacon.ETHERTYPE_IPV6).arrive(frame)
     assert it.ask() != []
-    message = "a beacon was refused: the tag is not of the members' key"
-    assert it.findings() == {"foreignBeacon": message}
+    message = (
+        "a beacon of n2 was refused: "
+        "it is signed with none of the members' keys that are known here"
+    )
+    assert it.findings() == {"unknownKey": message}
     assert caplog.messages == [message]
+    it.hear()
+    assert it.findings() == {}
+    await it.it.close(gracefully=False)
+
+
+async def test_a_name_that_is_no_members_is_not_repeated(
+    node: type[Node], caplog: pytest.LogCaptureFixture
+) -> None:
+    it = node()
+    await it.start()
+    for name in ("stranger", "pass\nword", "n" * 200):
+        frame = beacon.wrap(beacon.encode(Beacon(name, 9, 9, 0, 0.1), b"another key"), HOST)
+        it.socket(beacon.ETHERTYPE_IPV6).arrive(frame)
+    sentence = "it is signed with none of the members' keys that are known here"
+    assert it.findings() == {"foreignBeacon": f"a beacon was refused: {sentence}"}
+    await it.it.close(gracefully=False)
+
+
+async def test_keys_may_change_while_it_runs(node: type[Node]) -> None:
+    it = node()
+    await it.start()
+    new = b"new key"
+    it.keys = Keys((new, KEY), (new, KEY))
+    it.socket(beacon.ETHERTYPE_IPV6).sent.clear()
+    await asyncio.sleep(0.2)
+    frame = it.socket(beacon.ETHERTYPE_IPV6).sent[-1]
+    for key in (KEY, new):
+        assert beacon.decode(beacon.unwrap(frame), key).node == "n1"
+    it.hear()
+    assert it.findings() == {}
     await it.it.close(gracefully=False)
 
 

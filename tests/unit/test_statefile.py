@@ -127,3 +127,41 @@ def test_a_write_that_fails_leaves_the_old_file_as_it_is(tmp_path: Path) -> None
     (tmp_path / "state.new").mkdir()
     file.write(SLICES, [])
     assert state_file(tmp_path).read() == State(1, "n1", "c1", SLICES, CLAIMS)
+
+
+# --- the boot id ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("before", "wall_ms", "boot"),
+    [
+        pytest.param(None, 1000, 1000, id="the first start"),
+        pytest.param(1000, 2000, 2000, id="time goes on"),
+        pytest.param(1000, 1000, 1001, id="two starts in a millisecond"),
+        pytest.param(1000, 400, 1001, id="the clock was set back"),
+        pytest.param(2**62, 400, 400, id="no clock ever said so"),
+        pytest.param(-5, 400, 400, id="nor that"),
+    ],
+)
+def test_a_boot_id_is_above_all_before(
+    before: int | None, wall_ms: int, boot: int, tmp_path: Path
+) -> None:
+    if before is not None:
+        (tmp_path / "state.json").write_text(f'{{"node":"n1","cluster":"c1","boot":{before}}}')
+    assert state_file(tmp_path).next_boot(wall_ms) == boot
+
+
+def test_it_is_on_the_disk_before_it_is_used_and_nothing_else_is_lost(tmp_path: Path) -> None:
+    file = state_file(tmp_path)
+    file.write(SLICES, CLAIMS)
+    again = state_file(tmp_path)
+    assert again.next_boot(1000) == 1000
+    assert state_file(tmp_path).read() == State(1, "n1", "c1", SLICES, CLAIMS, 1000)
+    again.write(SLICES, [])
+    assert state_file(tmp_path).next_boot(7) == 1001
+
+
+def test_a_disk_that_fails_leaves_the_clock(tmp_path: Path) -> None:
+    directory = tmp_path / "state"
+    directory.write_text("a file where the directory should be")
+    assert state_file(directory).next_boot(1000) == 1000
