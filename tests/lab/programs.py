@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
+import tempfile
 from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
@@ -20,6 +21,7 @@ from lab.waiting import until
 NAMESPACE = "metallb-system"
 BELLMETAL = [sys.executable, "-m", "bellmetal"]
 WEB_PORT = 8080
+SECRET = "the key of a test, not of anybody's cluster"
 
 WEB = """
 import asyncio, sys
@@ -44,9 +46,27 @@ class Programs:
         self.lab = lab
         self._accounts: dict[str, Path] = {}
         self.objects = lab.install_chart_objects(values)
-        self._secret = lab.kubeconfig().parent / "memberlist"
-        self._secret.mkdir(exist_ok=True)
-        (self._secret / "secretkey").write_text("the key of a test, not of anybody's cluster")
+        for node in lab.node_names:
+            self.secret(node, SECRET)
+
+    def secret(self, node: str, newest: str, previous: str = "") -> None:
+        """Puts the shared secret onto a node, as its kubelet does: a link is swapped."""
+        mount = self._secret_of(node)
+        mount.mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(prefix="..", dir=mount))
+        (folder / "secretkey").write_text(newest)
+        if previous:
+            (folder / "secretkey-previous").write_text(previous)
+        swap = mount / "..data_tmp"
+        swap.symlink_to(folder.name)
+        swap.replace(mount / "..data")
+        for name in ("secretkey", "secretkey-previous"):
+            (mount / name).unlink(missing_ok=True)
+            if (folder / name).exists():
+                (mount / name).symlink_to(Path("..data") / name)
+
+    def _secret_of(self, node: str) -> Path:
+        return self.lab.node(node).dir / "memberlist"
 
     # --- our programs -----------------------------------------------------------------------------
 
@@ -58,7 +78,7 @@ class Programs:
         argv = [*BELLMETAL, "controller", f"--namespace={NAMESPACE}", *ports, *flags]
         return self.lab.control_plane_host.spawn(argv, env=environment, log=name)
 
-    def speaker(self, node: str, *flags: str) -> Process:
+    def speaker(self, node: str, *flags: str, env: Mapping[str, str] | None = None) -> Process:
         """Starts the speaker of a node; its state is on the node's disk."""
         host = self.lab.node(node)
         if node not in self._accounts:  # kept, so that a speaker can be started without the API
@@ -70,7 +90,8 @@ class Programs:
             "METALLB_NODE_NAME": node,
             "METALLB_NAMESPACE": NAMESPACE,
             "METALLB_ML_BIND_ADDR": host.address,
-            "METALLB_ML_SECRET_KEY_PATH": str(self._secret),
+            "METALLB_ML_SECRET_KEY_PATH": str(self._secret_of(node)),
+            **(env or {}),
         }
         state = f"--state-dir={host.dir / 'state'}"
         return host.spawn([*BELLMETAL, "speaker", state, *flags], env=environment, log="speaker")
