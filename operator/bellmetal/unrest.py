@@ -44,7 +44,8 @@ class Unrest:
 
 def _sentence(item: Unsteady, remaining: float) -> str:
     minutes = max(1, round(item.within / 60))
-    until = datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=remaining)
+    clock = datetime.datetime.now(datetime.UTC)  # noqa: TID251 - for people
+    until = clock + datetime.timedelta(seconds=remaining)
     return (
         f"went away {item.flaps} times in {minutes} min:"
         f" gets no new addresses until about {until:%H:%M} UTC"
