@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 import signal
 import struct
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -24,6 +25,11 @@ from lab.waiting import until
 # filters in tcpdump's language
 ARP = "arp"
 ANSWERS = "arp or (icmp6 and ip6[40] = 136)"  # and neighbour advertisements
+TALK = "arp or (icmp6 and (ip6[40] = 135 or ip6[40] = 136))"  # and solicitations
+
+
+# Room for bursts of thousands of frames: tcpdump's slots are all as long as the longest frame.
+_ROOM = ("-s", "2048", "-B", "32768")
 
 
 @dataclass(frozen=True)
@@ -112,7 +118,7 @@ class Capture:
         self._process: Process | None = None
         self._command = [
             *command, "tcpdump", "-i", link, "-w", str(path), "-U", "--immediate-mode", "-n",
-            "--time-stamp-precision=nano", "-Z", "root", *([filter] if filter else []),
+            "--time-stamp-precision=nano", "-Z", "root", *_ROOM, *([filter] if filter else []),
         ]  # fmt: skip
 
     def __enter__(self) -> Capture:
@@ -138,6 +144,15 @@ class Capture:
         if self._process is not None:
             self._process.signal(signal.SIGINT)  # it writes what it still holds
             self._process.wait(5)
+
+    @property
+    def dropped(self) -> int:
+        """How many frames passed that tcpdump had no room for; known once it has ended."""
+        log = self._process.log() if self._process else "it was not started"
+        found = re.search(r"(\d+) packets dropped by kernel", log)
+        if not found:
+            raise LabError(f"tcpdump on {self._link} has not ended: {log}")
+        return int(found[1])
 
     def frames(self) -> list[Frame]:
         """What was seen so far, in order."""
@@ -168,15 +183,43 @@ class Capture:
             return {one.source_mac for one in said if one.at >= since}
         return {arp.sender_mac for arp in self.answers(address) if arp.at >= since}
 
+    def said(self, address: str, since: float = 0) -> list[Word]:
+        """Every word of anybody that an address of either family is here, in order."""
+        if ":" in address:
+            words = [Word(one.at, one.source_mac) for one in self.advertisements(address)]
+        else:
+            words = [Word(one.at, one.sender_mac) for one in self.answers(address)]
+        return [word for word in words if word.at >= since]
+
     def contested(self, address: str, since: float = 0) -> float:
-        """Seconds for which two answered for an address: from the first answer of the one that
-        has it in the end to the last answer of anybody else."""
-        said = [(one.at, one.sender_mac) for one in self.answers(address) if one.at >= since]
-        if not said:
-            return 0.0
-        winner = said[-1][1]
-        began = next(at for at, mac in said if mac == winner)
-        return max([at - began for at, mac in said if mac != winner and at > began], default=0.0)
+        """`contest` of what was said of an address since a moment."""
+        return contest(self.said(address, since))
+
+
+@dataclass(frozen=True)
+class Word:
+    """Somebody's word that an address is here: an answer, or told to everybody unasked."""
+
+    at: float
+    mac: str
+
+
+def contest(words: Sequence[Word]) -> float:
+    """Seconds for which two answered: from the first word of the one that has it in the end to the
+    last word of anybody else."""
+    if not words:
+        return 0.0
+    winner = words[-1].mac
+    began = next(word.at for word in words if word.mac == winner)
+    return max([0.0, *(word.at - began for word in words if word.mac != winner)])
+
+
+def lingered(words: Sequence[Word], since: float) -> float:
+    """Seconds from a moment to the last word of anybody but the one that has it in the end."""
+    if not words:
+        return 0.0
+    last = [word.at for word in words if word.mac != words[-1].mac]
+    return max(0.0, max(last, default=since) - since)
 
 
 def _read_pcap(content: bytes) -> Iterator[Frame]:

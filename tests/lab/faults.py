@@ -16,6 +16,19 @@ from lab.errors import LabError
 from lab.host import Host
 from lab.run import Run
 
+# What a partition may be confined to (gossip: both ways, as replies come from its port).
+EVERYTHING, GOSSIP, NEIGHBOURS = "", "gossip", "neighbours"
+_MATCHES = {
+    EVERYTHING: ("",),
+    GOSSIP: ("meta l4proto {tcp, udp} th dport 7946", "meta l4proto {tcp, udp} th sport 7946"),
+    # ARP, neighbour discovery, beacons
+    NEIGHBOURS: (
+        "ether type arp",
+        "icmpv6 type {nd-neighbor-solicit, nd-neighbor-advert}",
+        "udp dport 7947",
+    ),
+}
+
 
 class Faults:
     """The faults in force on one LAN; kept in the run's state, so that any process may add one."""
@@ -39,13 +52,20 @@ class Faults:
             self._control = sockets.open_in(self._lan, socket.AF_INET, socket.SOCK_DGRAM)
         sockets.set_link(self._control, self._hosts[name].link, up)
 
-    def partition(self, these: Iterable[str], those: Iterable[str], oneway: bool) -> None:
-        """Let no frame pass from these to those hosts, nor back unless it is one way only."""
-        pairs = self._state("partitions")
-        pair = [sorted(these), sorted(those)]
-        self._known(*pair[0], *pair[1])
-        pairs += [pair] if oneway else [pair, pair[::-1]]
-        self._apply(partitions=pairs)
+    def partition(
+        self, these: Iterable[str], those: Iterable[str], oneway: bool, only: str = EVERYTHING
+    ) -> None:
+        """Let no frame pass from these to those hosts, nor back unless it is one way only.
+
+        ``only``: no frame of gossip, or none by which neighbours find each other and speakers
+        live; everything else passes.
+        """
+        if only not in _MATCHES:
+            raise LabError(f"a partition of {only!r}: {', '.join(filter(None, _MATCHES))}")
+        one, other = sorted(these), sorted(those)
+        self._known(*one, *other)
+        rows = [[one, other, only]] if oneway else [[one, other, only], [other, one, only]]
+        self._apply(partitions=self._state("partitions") + rows)
 
     def loss(self, name: str, fraction: float, direction: str) -> None:
         """Lose a fraction of a host's frames: `in` to it, `out` of it, or `both`; 0 ends it."""
@@ -73,7 +93,7 @@ class Faults:
 
     def _apply(self, **changed: list[list[Any]]) -> None:
         self._run.save(**changed)
-        rules = [self._partition_rule(*row) for row in self._state("partitions")]
+        rules = [rule for row in self._state("partitions") for rule in self._partition_rules(*row)]
         rules += [self._loss_rule(*row) for row in self._state("losses")]
         text = "\n".join(
             [
@@ -95,8 +115,9 @@ class Faults:
     def _ports(self, names: list[str]) -> str:
         return "{" + ", ".join(f'"{self._hosts[name].link}"' for name in names) + "}"
 
-    def _partition_rule(self, these: list[str], those: list[str]) -> str:
-        return f"iifname {self._ports(these)} oifname {self._ports(those)} drop;"
+    def _partition_rules(self, these: list[str], those: list[str], only: str) -> list[str]:
+        between = f"iifname {self._ports(these)} oifname {self._ports(those)}"
+        return [f"{between} {match} drop;" for match in _MATCHES[only]]
 
     def _loss_rule(self, name: str, fraction: float, direction: str) -> str:
         side = "oifname" if direction == "in" else "iifname"

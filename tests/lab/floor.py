@@ -298,9 +298,14 @@ class Floor(ABC):
         self.faults.link(name, up=True)
         return now
 
-    def partition(self, these: Iterable[str], those: Iterable[str], oneway: bool = False) -> None:
-        """Let no frame pass from these to those hosts, nor back unless `oneway`."""
-        self.faults.partition(these, those, oneway)
+    def partition(
+        self, these: Iterable[str], those: Iterable[str], oneway: bool = False, only: str = ""
+    ) -> None:
+        """Let no frame pass from these to those hosts, nor back unless `oneway`.
+
+        `only` confines it to `gossip`, or to what `neighbours` (and beacons) need.
+        """
+        self.faults.partition(these, those, oneway, only)
 
     def loss(self, name: str, fraction: float, direction: str = "both") -> None:
         """Lose a fraction of a host's frames: `in` to it, `out` of it, or `both`; 0 ends it."""

@@ -3,11 +3,14 @@
 Attempts begin at fixed times, however long the ones before take, so an outage is measured by what
 a new client would have seen: the time from the last attempt that succeeded to the next one that
 did. Times are CLOCK_MONOTONIC, which all processes of a machine share.
+
+A fresh client forgets its neighbour before each attempt, so that it asks the LAN every time.
 """
 
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import sys
 import time
@@ -16,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lab.host import Host
+from lab.neighbours import Neighbours
 from lab.processes import Process
 
 PATIENCE = 1.0  # seconds that one attempt may take
@@ -23,27 +27,47 @@ PATIENCE = 1.0  # seconds that one attempt may take
 
 @dataclass(frozen=True)
 class Attempt:
-    """One connection: when it began, whether it was answered, how long that took (seconds)."""
+    """One connection: when it began, whether it was answered, how long that took (seconds).
+
+    ``why`` it was not: the error's name, `ETIMEDOUT` also where patience ended.
+    """
 
     at: float
     ok: bool
     took: float
+    why: str = ""
 
 
 class Prober:
     """Connects from a host of the lab to an address, every ``interval`` seconds, until stopped."""
 
-    def __init__(self, host: Host, address: str, port: int = 80, interval: float = 0.01) -> None:
+    def __init__(
+        self,
+        host: Host,
+        address: str,
+        port: int = 80,
+        interval: float = 0.01,
+        fresh: bool = False,
+    ) -> None:
+        self.name = f"{host.name} to {address}" + (", fresh" if fresh else "")
         script = [sys.executable, "-m", "lab.prober", address, str(port), str(interval)]
         self._process: Process = host.spawn(
-            script, env={"PYTHONPATH": str(Path(__file__).parents[1])}, log=f"prober-{address}"
+            [*script, *(["fresh"] if fresh else [])],
+            env={"PYTHONPATH": str(Path(__file__).parents[1])},
+            log=f"prober-{address}" + ("-fresh" if fresh else ""),
         )
+        self._read = self._process.log_path.stat().st_size  # an earlier one's lines are not ours
+        self._found: list[Attempt] = []
 
     def attempts(self, since: float = 0.0) -> list[Attempt]:
         """All attempts that have ended and began at or after a moment."""
-        lines = self._process.log().splitlines()
-        found = [Attempt(**json.loads(line)) for line in lines if line.endswith("}")]
-        return sorted((item for item in found if item.at >= since), key=lambda item: item.at)
+        with self._process.log_path.open("rb") as log:
+            log.seek(self._read)
+            lines, _, _ = log.read().rpartition(b"\n")
+        self._read += len(lines) + bool(lines)
+        self._found += [Attempt(**json.loads(row)) for row in lines.splitlines() if row[:1] == b"{"]
+        self._found.sort(key=lambda item: item.at)
+        return [item for item in self._found if item.at >= since]
 
     def stop(self) -> None:
         """Ends it."""
@@ -61,23 +85,38 @@ def outage(attempts: Iterable[Attempt], fault: float) -> float:
     return (good[0] if good else float("inf")) - fault
 
 
+def longest_wait(attempts: Iterable[Attempt], fault: float) -> float:
+    """Seconds for which a client had to wait at most after a fault.
+
+    Not only `outage`: who asks the LAN anew waits with its question, and may yet succeed.
+    """
+    after = [item for item in attempts if item.at >= fault]
+    return max([outage(after, fault), *(item.took for item in after if item.ok)])
+
+
 async def _attempt(address: str, port: int) -> None:
     began = time.monotonic()
+    why = ""
     try:
         async with asyncio.timeout(PATIENCE):
             _, writer = await asyncio.open_connection(address, port)
             writer.transport.abort()
-        ok = True
-    except (OSError, TimeoutError):
-        ok = False
+    except TimeoutError:
+        why = "ETIMEDOUT"
+    except OSError as error:
+        why = errno.errorcode.get(error.errno or 0, str(error))
     took = time.monotonic() - began
-    print(json.dumps({"at": round(began, 4), "ok": ok, "took": round(took, 4)}), flush=True)
+    row = {"at": round(began, 4), "ok": not why, "took": round(took, 4), "why": why}
+    print(json.dumps(row), flush=True)
 
 
-async def _main(address: str, port: int, interval: float) -> None:
+async def _main(address: str, port: int, interval: float, fresh: bool) -> None:
     running: set[asyncio.Task[None]] = set()
+    neighbours = Neighbours() if fresh else None
     due = time.monotonic()
     while True:
+        if neighbours and not running:  # one that waits for the answer must not lose its question
+            neighbours.forget(address)
         task = asyncio.create_task(_attempt(address, port))
         running.add(task)
         task.add_done_callback(running.discard)
@@ -86,4 +125,4 @@ async def _main(address: str, port: int, interval: float) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(_main(sys.argv[1], int(sys.argv[2]), float(sys.argv[3])))
+    asyncio.run(_main(sys.argv[1], int(sys.argv[2]), float(sys.argv[3]), "fresh" in sys.argv))
