@@ -18,9 +18,9 @@ from lab.capture import Capture, lingered
 from lab.scene import Scene
 
 JOINED = 1.0  # seconds for which two may answer once they can hear each other
-SPLIT = (2.0, 6.0)  # seconds that a split lasts: at least, at most
+SPLIT = (1.5, 4.5)  # seconds that a split lasts: at least, at most
 SLEEP = 5.0
-AFTER = 2.5  # seconds of looking after a split has ended
+AFTER = 2.0  # seconds of looking after a split has ended
 _dice = random.Random()
 
 Cut = Callable[[Scene, str], None]

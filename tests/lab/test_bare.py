@@ -6,11 +6,13 @@ import http.client
 import json
 import socket
 import ssl
+import sys
 import time
 from pathlib import Path
 
 import pytest
 
+from lab.asker import Asker
 from lab.bare import Bare
 from lab.errors import LabError
 from lab.host import Failed, Host
@@ -18,6 +20,8 @@ from lab.rest import ApiError, Rest
 from lab.waiting import until
 
 pytestmark = pytest.mark.lab
+TESTS = Path(__file__).parents[1]
+NOBODY = "02:00:00:00:00:99"
 
 SERVE = """
 import http.server, sys
@@ -209,6 +213,56 @@ def test_a_partition_one_way(bare: Bare) -> None:
     assert asked
     assert not any(arp.reply for arp in arrived.arps())
     assert seen.answerers(bare.node("n1").address) == {bare.node("n1").mac}
+
+
+def heard(bare: Bare, port: int) -> bool:
+    """Whether a datagram gets from n1 to a port of n2, whose MAC n1 knows."""
+    n1, n2 = bare.node("n1"), bare.node("n2")
+    n1.run(["ip", "neigh", "replace", n2.address, "lladdr", n2.mac, "dev", "eth0"])
+    with (
+        n2.socket(socket.AF_INET, socket.SOCK_DGRAM) as there,
+        n1.socket(socket.AF_INET, socket.SOCK_DGRAM) as here,
+    ):
+        there.bind((n2.address, port))
+        there.settimeout(0.2)
+        here.sendto(b"?", (n2.address, port))
+        try:
+            return there.recv(16) == b"?"
+        except TimeoutError:
+            return False
+
+
+@pytest.mark.parametrize(
+    ("only", "gossip", "beacons", "arp"), [("gossip", 0, 1, 1), ("neighbours", 1, 0, 0)]
+)
+def test_a_partition_of_some_frames_alone(
+    bare: Bare, only: str, gossip: int, beacons: int, arp: int
+) -> None:
+    n1, n2 = bare.node("n1"), bare.node("n2")
+    bare.partition({"n1"}, {"n2"}, only=only)
+    try:
+        assert (heard(bare, 7946), heard(bare, 7947)) == (gossip, beacons)
+        assert (ping(n1, n2.address), heard(bare, 9)) == (arp, True)
+    finally:
+        bare.heal()
+    assert (heard(bare, 7946), heard(bare, 7947), ping(n1, n2.address)) == (True, True, 1)
+    with pytest.raises(LabError, match="gossip, neighbours"):
+        bare.partition({"n1"}, {"n2"}, only="everything")
+
+
+def test_an_asker_is_answered_and_a_neighbour_is_forgotten(bare: Bare) -> None:
+    asked = [bare.node("n1").address, bare.node("n2").address6]
+    with bare.sniff_answers() as seen, Asker(bare, asked):
+        until(lambda: all(seen.said(address) for address in asked), "both are answered", 5)
+    assert {bare.name_of(word.mac) for word in seen.said(asked[1])} == {"n2"}
+    client, script = bare.client(), "from lab.neighbours import Neighbours as N; N().forget('%s')"
+    for address in asked:
+        client.run(
+            ["ip", "neigh", "replace", address, "lladdr", "02:00:00:00:00:99", "dev", "eth0"]
+        )
+        client.run([sys.executable, "-c", script % address], env={"PYTHONPATH": str(TESTS)})
+        client.run([sys.executable, "-c", script % address], env={"PYTHONPATH": str(TESTS)})
+        assert NOBODY not in client.run(["ip", "neigh", "show", address]).stdout
 
 
 @pytest.mark.parametrize("direction", ["in", "out", "both"])
