@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from bellmetal.api import ApiError
 from bellmetal.cli.drain import Drained, Outcome, as_json, drain
 from bellmetal.cli.owners import NotFoundError
 from bellmetal.config import DRAIN
@@ -61,12 +62,19 @@ async def test_a_node_that_owns_nothing_is_drained_at_once(stage: Stage) -> None
 async def test_what_no_other_node_may_own_stays_and_is_named(stage: Stage) -> None:
     stage.able["192.0.2.11"] = ("n1",)
     found = await drained(stage)
-    assert found.message == "n1 keeps 1: no other node may own it"
+    assert found.message == "n1 keeps 1 that no other node may own"
     assert found.outcome.exit_status == 3
-    assert stage.said[-1] == "  192.0.2.11 stays: no other node may own it"
+    why = "no other node may own it: no L2Advertisement selects it"
+    assert stage.said[-1] == f"  192.0.2.11 stays: {why}"
     body = json.loads(as_json(found))
     assert [item["address"] for item in body["left"]] == ["192.0.2.10", "2001:db8::10"]
-    assert body["staying"] == [{"address": "192.0.2.11", "reason": "no other node may own it"}]
+    assert body["staying"] == [{"address": "192.0.2.11", "reason": why}]
+
+
+async def test_without_the_right_to_read_everything_the_reason_is_short(stage: Stage) -> None:
+    stage.able["192.0.2.11"] = ("n1",)
+    stage.refuse["/api/v1/namespaces"] = ApiError(403, "Forbidden", "no")
+    assert list((await drained(stage)).staying.values()) == ["no other node may own it"]
 
 
 async def test_one_family_may_stay_while_the_other_leaves(stage: Stage) -> None:

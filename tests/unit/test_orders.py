@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bellmetal import resources
+from bellmetal import kube, resources
 from bellmetal.api import ApiError
 from bellmetal.cluster import Cluster
 from bellmetal.fulfilment import PATIENCE, Fulfilment
@@ -210,3 +210,9 @@ async def test_what_cannot_be_written_is_told_when_it_can() -> None:
     assert desk.events.lines == []
     desk.api.refuse.clear()
     assert len(await desk.settle(REFUSED)) == 1
+
+
+def test_an_order_is_taken_as_it_is_written() -> None:
+    """Else it would not be found again when it is to be taken away."""
+    body = service_object(meta={"annotations": {"bellmetal.io/move-to": " n2"}})
+    assert kube.service(body).move_to == " n2"

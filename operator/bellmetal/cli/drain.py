@@ -151,7 +151,20 @@ class Draining:
                 await self._wait({item.address: item for item in before})
         except TimeoutError:
             return self._late(settings.timeout)
+        if self._result.staying:
+            await self._explain()
         return self._done()
+
+    async def _explain(self) -> None:
+        """Why each other node may not own what stays, as the controller itself would say it."""
+        try:
+            why_not = await self._owners.reasons(self._node, self._result.staying)
+        except ApiError as error:
+            if error.code != 403:
+                raise
+            return  # who may drain need not be allowed to read all that is decided from
+        for address, why in why_not.items():
+            self._result.staying[address] = f"{NOBODY}: {why}"
 
     async def _wait(self, remaining: dict[IPAddress, Announcement]) -> None:
         """Until nothing of it is the node's any more but what has to stay."""
@@ -204,7 +217,8 @@ class Draining:
         self._tell_staying()
         if found.staying:
             found.outcome = Outcome.PARTLY
-            found.message = f"{self._node} keeps {len(found.staying)}: {NOBODY}"
+            number = len(found.staying)
+            found.message = f"{self._node} keeps {number} that no other node may own"
         else:
             found.outcome = Outcome.DRAINED
             found.message = f"{self._node} answers for no address; undo: {self._undo_command}"

@@ -16,9 +16,12 @@ from bellmetal.follow import L2_STATUSES, SLICES
 from bellmetal.holdings import Tenure, holding_from_entry
 from bellmetal.intents import Announcement, SliceContents, read_slices
 from bellmetal.ledger import shard_name
+from bellmetal.planning import why_not
+from bellmetal.world import World
 
 NAME_LABEL = "metallb.io/service-name"
 NODE_LABEL = "metallb.io/node"
+MOST_REASONS = 5  # nodes of which is said why they may not own an address
 
 Say: TypeAlias = Callable[[str], None]
 
@@ -80,6 +83,23 @@ class Owners:
             few = ", ".join(sorted(nodes)[:10]) + (", …" if len(nodes) > 10 else "")
             raise NotFoundError(f'the cluster has no node "{name}"; it has {few or "none"}')
         return nodes[name]
+
+    async def reasons(self, node: str, addresses: Iterable[IPAddress]) -> dict[IPAddress, str]:
+        """Why no node but one may own these addresses: what the controller's own rules say."""
+        world = World("", False)
+        await world.load(self.client, self._namespace)
+        cluster = world.cluster(world.validated().config)
+        announcements = read_slices(world.slices.nouns.values()).announcements
+        others = sorted(name for name in cluster.nodes if name != node)
+        found = {}
+        for address in addresses:
+            item = announcements.get(address)
+            if item is None or any(one.key not in cluster.services for one in item.services):
+                continue
+            said = [why for name in others[:MOST_REASONS] if (why := why_not(cluster, item, name))]
+            said += ["…"] * (len(others) > MOST_REASONS)
+            found[address] = "; ".join(dict.fromkeys(said)) or "there is none"
+        return found
 
     async def events(self, namespace: str, kind: str, name: str) -> list[Told]:
         """Those about one object; none without the right to read them."""

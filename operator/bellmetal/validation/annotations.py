@@ -197,7 +197,7 @@ def parse_announce_every(text: str, fault: Fault) -> int:
 
 def parse_move_to(text: str, _: Fault) -> str:
     """The name of a node; whether there is one is seen when the order is carried out."""
-    return text.strip()
+    return text
 
 
 def parse_on_orphan(text: str, fault: Fault) -> OnOrphan | None:
