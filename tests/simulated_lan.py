@@ -16,11 +16,10 @@ from dataclasses import dataclass, field
 
 from bellmetal.addresses import IPAddress
 from bellmetal.announcer import Liveness
-from bellmetal.facts import Claim
+from bellmetal.facts import Claim, Interface
 from bellmetal.intents import Announcement, NodeSet
 from bellmetal_layer2.beacon import Beacon
 from bellmetal_layer2.messages import (
-    Carrier,
     Effect,
     Emit,
     Flush,
@@ -30,12 +29,14 @@ from bellmetal_layer2.messages import (
     Own,
     Reassert,
     Said,
+    Usable,
     Whisper,
     Yield,
 )
 from bellmetal_layer2.ownership import Ownership
-from bellmetal_layer2.peers import Life
+from bellmetal_layer2.peers import PATIENCE, Life
 
+ETH0 = Interface("eth0", 2, bytes(6), up=True, subnets=("192.0.2.1/24", "fe80::1/64"))
 HANDOVER = 1.0  # as the announcer: how long a leaver waits for others
 SET = "all"
 
@@ -52,6 +53,7 @@ class Node:
     stopped: bool = False  # nor do its threads
     carrier: bool = True
     left: bool = False
+    lag: float = 0.0  # seconds by which its watch is slow
     slices: dict[IPAddress, Announcement] = field(default_factory=dict)
     remembered: list[Claim] = field(default_factory=list)  # the file
     gossip: dict[str, Liveness] = field(default_factory=dict)
@@ -63,6 +65,11 @@ class Node:
     def runs(self) -> bool:
         """Whether it can answer anything."""
         return self.machine is not None and not self.hanging
+
+    @property
+    def usable(self) -> Usable:
+        """What its kernel says of its interfaces."""
+        return Usable((ETH0,) if self.carrier else ())
 
     @property
     def leaving(self) -> bool:
@@ -87,10 +94,13 @@ class Lan:
         seed: int = 0,
         loss: float = 0.0,
         multicast: bool = True,
+        gossip_apart: bool = False,
     ) -> None:
         self.dice = random.Random(seed)
         self.now = 100.0
         self.loss, self.multicast = loss, multicast
+        self.gossip_apart = gossip_apart  # gossip goes over a network of its own
+        self.silenced: set[tuple[str, str]] = set()  # who does not gossip with whom, there
         self.nodes = {name: Node(name) for name in names}
         self.addresses: list[IPAddress] = [
             ipaddress.IPv4Address("192.0.2.10") + n for n in range(addresses)
@@ -216,12 +226,12 @@ class Lan:
             pair = node.name, other.name
             when = self.now + self.dice.uniform(0.0002, 0.003)
             self._arrives[pair] = when = max(when, self._arrives.get(pair, 0.0) + 1e-6)
-            self._later(when, other, Heard(beacon))
+            self._later(when, other, Heard(beacon, "eth0"))
 
     def _whisper(self, node: Node, other: Node, beacon: Beacon) -> None:
         if other.name in self._gossip_reach(node) and not other.stopped:
             when = self.now + self.dice.uniform(0.001, 0.01)
-            self._later(when, other, Heard(beacon, by_gossip=True))
+            self._later(when, other, Heard(beacon, ""))
 
     def _later(self, when: float, node: Node, message: Message) -> None:
         boot = node.boot
@@ -236,10 +246,15 @@ class Lan:
             one = fresh.pop()
             for other in self.nodes.values():
                 there = other.machine is not None and not other.stopped
-                if other.name not in reached and there and self._joined(one, other):
+                if other.name not in reached and there and self._gossips(one, other):
                     reached.add(other.name)
                     fresh.append(other)
         return reached
+
+    def _gossips(self, one: Node, other: Node) -> bool:
+        if self.gossip_apart:
+            return not {(one.name, other.name), (other.name, one.name)} & self.silenced
+        return self._joined(one, other)
 
     def _truth(self, node: Node, other: Node) -> Liveness:
         if other.machine and not other.stopped and other.name in self._gossip_reach(node):
@@ -291,7 +306,7 @@ class Lan:
         if remember:
             node.machine.remember(node.remembered)
         if not node.carrier:
-            self._perform(node, node.machine.receive(Carrier(False), self.now))
+            self._perform(node, node.machine.receive(Usable(()), self.now))
         node.slices = dict(self.plan)
         boot = node.boot
         self.after(0.0, 0.3, lambda: self._want(node, boot))
@@ -386,7 +401,9 @@ class Lan:
         self.note(f"--- {name} {'has' if present else 'has no'} carrier")
         node.carrier, self.parted_at = present, self.now
         boot = node.boot
-        self.after(0.0, 0.01, lambda: self._deliver(node, boot, Carrier(node.carrier)))
+        self.after(
+            0.0, 0.01, lambda: self._deliver(node, boot, Usable((ETH0,) if node.carrier else ()))
+        )
         self.gossip()
         self.on_change()
 
@@ -400,9 +417,16 @@ class Lan:
         self.gossip()
         self.on_change()
 
+    def part_gossip(self, some: set[str]) -> None:
+        """Gossip alone does not pass between ``some`` and the rest."""
+        rest = self.nodes.keys() - some
+        self.note(f"--- gossip of {sorted(some)} and {sorted(rest)} is parted")
+        self.silenced = {(a, b) for a in some for b in rest}
+        self.gossip()
+
     def heal(self) -> None:
         self.note("--- healed")
-        self.deaf, self.parted_at = set(), self.now
+        self.deaf, self.silenced, self.parted_at = set(), set(), self.now
         self.gossip()
         self.on_change()
 
@@ -425,7 +449,7 @@ class Lan:
                 node.slices[announcement.address] = announcement
                 self._want(node, boot)
 
-        self.after(0.005, 0.05, learn)
+        self.after(0.005 + node.lag, 0.05 + node.lag, learn)
 
     def confirm(self) -> None:
         """The controller names the holders of firm claims that differ from the slices."""
@@ -454,7 +478,12 @@ class Lan:
         """Whether a node waits for another that it has not seen since its start (rule 7)."""
         assert node.machine is not None
         peers, names = node.machine._roster.peers, self.nodes.keys() - {node.name}
-        return any(n not in peers or peers[n].life is Life.UNSEEN for n in names)
+        if any(n not in peers or peers[n].life() is Life.UNSEEN for n in names):
+            return True
+        unheard = [n for n in names if not peers[n].heard]
+        if len(unheard) == len(names):  # as on a LAN that drops beacons: gossip alone decides
+            return True
+        return bool(unheard) and self.now - node.booted_at < PATIENCE
 
     def told(self) -> str:
         return "\n".join(self.log[-60:])

@@ -20,7 +20,6 @@ from bellmetal_layer2.groups import Join, Leave
 from bellmetal_layer2.interfaces import Watcher
 from bellmetal_layer2.links import Link, Questions
 from bellmetal_layer2.messages import (
-    Carrier,
     Effect,
     Emit,
     Flush,
@@ -30,14 +29,17 @@ from bellmetal_layer2.messages import (
     Reassert,
     Said,
     Unreadable,
+    Usable,
     Whisper,
     Yield,
 )
 from bellmetal_layer2.ownership import Ownership
+from bellmetal_layer2.places import has_ipv6
 from bellmetal_layer2.responder import Arrived, Ignored, Responder, ResponderEffect, Transmit
 
 log = logging.getLogger(__name__)
 
+MOST_NAMED = 5  # addresses in a finding
 HANDOVER = 1.0  # seconds that a planned end waits for others to take over
 
 
@@ -77,9 +79,7 @@ class Layer2Announcer:
             self._set_filters()
         now = self._context.clock()
         self._owning.run(self._ownership.want(desired.announcements, desired.node_sets, now))
-        for address in sorted(self._ownership.answering, key=int):  # interfaces may have changed
-            names, refresh = self._names(address), self._refresh(address)
-            self._answering.run(self._responder.restrict(address, names, now, refresh))
+        self._restrict()
         self._nodes = {n for item in desired.node_sets.values() for n in item.nodes}
         for name in self._nodes:
             self._member_changed(name, self._context.members.liveness(name))
@@ -123,23 +123,23 @@ class Layer2Announcer:
             return  # the frame may be old; the next tick flushes the sockets (rule 6)
         self._answering.receive(Arrived(interface, frame))
 
-    def _beacon_arrived(self, _: str, frame: bytes) -> None:
+    def _beacon_arrived(self, interface: str, frame: bytes) -> None:
         try:
-            self._heard(beacon.unwrap(frame), by_gossip=False)
+            self._heard(beacon.unwrap(frame), interface)
         except beacon.DecodeError as error:
             self._odd_beacon(error)
 
     def _message(self, data: bytes) -> None:
         try:
-            self._heard(data, by_gossip=True)
+            self._heard(data, "")
         except beacon.DecodeError as error:
             self._odd_beacon(error)
 
-    def _heard(self, payload: bytes, by_gossip: bool) -> None:
+    def _heard(self, payload: bytes, on: str) -> None:
         decoded = beacon.decode(payload, *self._context.keys().believed)
         if self._findings.pop(f"unknownKey/{decoded.node}", None):
             self._context.changed()
-        self._owning.receive(Heard(decoded, by_gossip))
+        self._owning.receive(Heard(decoded, on))
 
     def _odd_beacon(self, error: beacon.DecodeError) -> None:
         """Not a member's: never obeyed; said once per reason."""
@@ -172,7 +172,8 @@ class Layer2Announcer:
         present = [item for item in interfaces if item.name in self._links]
         log.info("interfaces: %s", ", ".join(item.name for item in present) or "none")
         self._answering.run(self._responder.interfaces(present, self._context.clock()))
-        self._owning.receive(Carrier(bool(present)))
+        self._owning.receive(Usable(tuple(present)))
+        self._restrict()
         self._context.changed()
 
     def _open(self, interface: Interface) -> None:
@@ -189,6 +190,13 @@ class Layer2Announcer:
             self._findings.pop(old, None)
         self._links[interface.name] = link
         link.listen(self._asked, self._beacon_arrived)
+
+    def _restrict(self) -> None:
+        """Answers only where each address is to be answered now."""
+        now = self._context.clock()
+        for address in sorted(self._ownership.answering, key=int):
+            names, refresh = self._names(address), self._refresh(address)
+            self._answering.run(self._responder.restrict(address, names, now, refresh))
 
     def _set_filters(self) -> None:
         questions = Questions.about(self._wanted)
@@ -267,22 +275,36 @@ class Layer2Announcer:
             self._findings[f"group/{interface}"] = Finding("groupFailed", message)
 
     def _names(self, address: IPAddress) -> frozenset[str]:
-        item = self._wanted.get(address)
-        return item.interfaces if item else frozenset()
+        return self._ownership.place(address) or frozenset()
 
     def _refresh(self, address: IPAddress) -> int:
         item = self._wanted.get(address)
         return item.refresh if item and item.refresh else self._context.refresh
 
     def _missing_interfaces(self) -> list[Finding]:
-        """Owned addresses that no interface here can answer for."""
-        found = []
-        for address in self._ownership.answering:
-            names = self._names(address)
-            if names and not names & self._interfaces.keys():
-                message = f"none of the interfaces {', '.join(sorted(names))} of {address} is here"
-                found.append(Finding("noInterface", message))
-            elif address.version == 6 and self._links and not self._responder.places(address):
-                message = f"no interface for {address} has an IPv6 link-local address"
-                found.append(Finding("noLinkLocal", message))
-        return found
+        """Addresses that the slices want here and no interface can answer for, by what lacks."""
+        lacking: dict[str, list[IPAddress]] = {}
+        for address, item in self._wanted.items():
+            if item.owner == self._context.node and self._ownership.place(address) is None:
+                lacking.setdefault(self._lack(item), []).append(address)
+        return [
+            Finding("noInterface", f"{text}: {shortened(found)}") for text, found in lacking.items()
+        ]
+
+    def _lack(self, item: Announcement) -> str:
+        """What an address cannot be answered for without."""
+        here = [self._interfaces[name] for name in self._links if name in self._interfaces]
+        able = [one for one in here if not item.interfaces or one.name in item.interfaces]
+        if not able:
+            names = ", ".join(sorted(item.interfaces))
+            return f"none of the interfaces {names} is here" if names else "no usable interface"
+        if item.address.version == 6 and not any(map(has_ipv6, able)):
+            return "no interface has an IPv6 link-local address"
+        return "no interface has an address in the subnet"
+
+
+def shortened(addresses: list[IPAddress]) -> str:
+    """The first of them, and how many there are."""
+    text = ", ".join(map(str, addresses[:MOST_NAMED]))
+    rest = len(addresses) - MOST_NAMED
+    return f"{text} and {rest} more" if rest > 0 else text

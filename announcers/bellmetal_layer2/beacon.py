@@ -11,7 +11,8 @@ field         bytes   meaning
 magic         4       ``BMB1``: beacon, version 1
 keys          1 + 4n  ids of the keys that it is signed with (`bellmetal.keyring`: one, or two for
                       some minutes after the secret was changed); they tell nothing of the keys
-flags         1       SETTLED, LEAVING, RESET (what follows replaces all claims heard before)
+flags         1       SETTLED, LEAVING, RESET (what follows replaces all claims heard before),
+                      APART (by gossip alone: it has no interface to be heard on)
 interval      2       milliseconds until the next beacon
 boot          8       rises with every start of the process
 counter       8       rises with every beacon of this boot
@@ -49,8 +50,8 @@ MOST_KEYS = MOST
 MOST_ECHOES = 8
 CLAIMS_PER_BEACON = 18  # of either family, with the longest names, within 1,280 bytes
 
-SETTLED, LEAVING, RESET = 1, 2, 4
-_FIRM, _RELEASED = 1, 2
+SETTLED, LEAVING, RESET, APART = 1, 2, 4, 8
+_FIRM, _RELEASED, _UNABLE = 1, 2, 4
 _HEAD = struct.Struct("!BHQQQ")
 _CLAIM_TAIL = struct.Struct("!QIB")
 _IPV6 = struct.Struct("!IHBB16s16s")
@@ -73,10 +74,11 @@ class UnknownKeyError(DecodeError):
 
 @dataclass(frozen=True, slots=True)
 class ClaimNews:
-    """One claim in a beacon; ``order`` None: released."""
+    """One claim in a beacon; ``order`` None: released, ``unable``: as it cannot be announced."""
 
     address: IPAddress
     order: ClaimOrder | None
+    unable: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,7 @@ class Beacon:
     settled: bool = True
     leaving: bool = False
     reset: bool = False
+    apart: bool = False
     ask: str = ""
     claims: tuple[ClaimNews, ...] = ()
     echoes: tuple[int, ...] = ()
@@ -104,7 +107,8 @@ class Beacon:
 
 def encode(beacon: Beacon, *keys: bytes) -> bytes:
     """The payload, signed with each of the keys."""
-    flags = beacon.settled * SETTLED | beacon.leaving * LEAVING | beacon.reset * RESET
+    flags = beacon.settled * SETTLED | beacon.leaving * LEAVING
+    flags |= beacon.reset * RESET | beacon.apart * APART
     name, ask = beacon.node.encode(), beacon.ask.encode()
     interval = min(0xFFFF, round(beacon.interval * 1000))
     parts = [
@@ -121,7 +125,7 @@ def encode(beacon: Beacon, *keys: bytes) -> bytes:
     ]
     for news in beacon.claims:
         order = news.order or ClaimOrder(0, False, 0)
-        state = (order.firm * _FIRM) | ((news.order is None) * _RELEASED)
+        state = (order.firm * _FIRM) | ((news.order is None) * _RELEASED) | news.unable * _UNABLE
         parts.append(bytes([news.address.version]))
         parts.append(news.address.packed)
         parts.append(_CLAIM_TAIL.pack(order.term, order.epoch, state))
@@ -165,6 +169,7 @@ def _read(reader: _Reader) -> Beacon:
         settled=bool(flags & SETTLED),
         leaving=bool(flags & LEAVING),
         reset=bool(flags & RESET),
+        apart=bool(flags & APART),
         ask=reader.text(),
         echoes=tuple(reader.number("!Q") for _ in range(reader.upto(MOST_ECHOES, "echoes"))),
         claims=tuple(reader.claim() for _ in range(reader.number("!H"))),
@@ -212,7 +217,7 @@ class _Reader:
         address = ipaddress.ip_address(self.take(4 if version == 4 else 16))
         term, epoch, state = _CLAIM_TAIL.unpack(self.take(_CLAIM_TAIL.size))
         order = None if state & _RELEASED else ClaimOrder(term, bool(state & _FIRM), epoch)
-        return ClaimNews(address, order)
+        return ClaimNews(address, order, order is None and bool(state & _UNABLE))
 
 
 def chunks(claims: Iterable[ClaimNews]) -> list[tuple[ClaimNews, ...]]:

@@ -23,6 +23,7 @@ from collections.abc import Iterable
 
 from bellmetal_layer2.beacon import EVERYBODY, MOST_ECHOES, Beacon
 from bellmetal_layer2.peers import Life, Peer
+from bellmetal_layer2.places import ANYWHERE
 from bellmetal_layer2.roster import Roster
 from bellmetal_layer2.succession import Candidacy
 
@@ -63,7 +64,7 @@ class Doubts:
             self._forget(name)
             peer.boot = peer.counter = 0
             return True
-        if peer.life is not Life.ALIVE:  # else: when it has fallen silent it will be asked
+        if peer.life() is not Life.ALIVE:  # else: when it has fallen silent it will be asked
             self._doubted[name] = now
         return False
 
@@ -119,7 +120,7 @@ class Doubts:
             self._unread.clear()
         heard = [name for name, heard_at in self._unread.items() if now - heard_at < LISTEN]
         # one that is understood too is not silent: somebody else uses its name
-        silent = {name for name in heard if roster.life(name, now) is not Life.ALIVE}
+        silent = {name for name in heard if roster.life(name, ANYWHERE, now) is not Life.ALIVE}
         known = [*items] if silent else []
         nodes = {name for item in known for name in item.nodes}
         return sorted(silent & nodes if known else silent)

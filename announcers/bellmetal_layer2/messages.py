@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from bellmetal.addresses import IPAddress
 from bellmetal.announcer import Liveness
+from bellmetal.facts import Interface
 from bellmetal_layer2.beacon import Beacon
 
 # --- effects -------------------------------------------------------------------------------------
@@ -72,10 +73,10 @@ Effect = Emit | Whisper | Own | Yield | Reassert | Flush | Said
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """A beacon; ``by_gossip`` if it did not come over the LAN."""
+    """A beacon, and the interface that it came in on; empty: it came by gossip."""
 
     beacon: Beacon
-    by_gossip: bool = False
+    on: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,10 +88,10 @@ class GossipSays:
 
 
 @dataclass(frozen=True, slots=True)
-class Carrier:
-    """Whether any interface can be used now."""
+class Usable:
+    """The interfaces that can be used now."""
 
-    present: bool
+    interfaces: tuple[Interface, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,4 +101,4 @@ class Unreadable:
     node: str
 
 
-Message = Heard | GossipSays | Carrier | Unreadable
+Message = Heard | GossipSays | Usable | Unreadable

@@ -1,4 +1,7 @@
-"""One other node: when it was heard, what gossip says of it, what it claims, whether it lives."""
+"""One other node: when it was heard, what gossip says of it, what it claims, whether it lives.
+
+Life is judged by place: a node that is heard on one LAN may be silent on another.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from bellmetal.announcer import Liveness
 from bellmetal.facts import ClaimOrder
 from bellmetal_layer2.beacon import Beacon
 from bellmetal_layer2.claims import ClaimSet
+from bellmetal_layer2.places import ANYWHERE, Place
 
 MISSED = 3  # beacons that may be missing
 GRACE = 0.05  # seconds that one may be late
@@ -22,7 +26,7 @@ class Life(enum.Enum):
     """How a node is judged (rule 2)."""
 
     ALIVE = "alive"
-    SILENT = "silent"  # alive by gossip, not heard on this LAN: split, or its loop hangs
+    SILENT = "silent"  # it lives elsewhere, not heard on this LAN: split, or its loop hangs
     DEAD = "dead"
     UNSEEN = "unseen"  # not seen since our own start, and that is too short to tell
 
@@ -34,17 +38,19 @@ class Peer:
     name: str
     boot: int = 0
     counter: int = 0
-    heard_at: float | None = None  # on this LAN
-    told_at: float | None = None  # on the LAN or by gossip
+    heard: dict[str, float] = field(default_factory=dict)  # interface → when it was heard there
+    counters: dict[str, int] = field(default_factory=dict)  # interface → the last beacon there
+    told_at: float | None = None  # on a LAN or by gossip
     silence_after: float = 0.35
     settled: bool = False
     left: bool = False
+    apart: bool = False  # it says that it cannot be heard
     gossip: Liveness = Liveness.UNKNOWN
     told: ClaimSet = field(default_factory=ClaimSet)
     digest: int = 0  # of all its claims, as it says
     asked_at: float = float("-inf")
-    life: Life = Life.UNSEEN
-    alive_since: float = float("inf")
+    lives: dict[Place, Life] = field(default_factory=dict)
+    since: dict[Place, float] = field(default_factory=dict)  # when that was judged first
     # A dump of all its claims while its parts come in. What was told before holds until it is
     # whole: else every dump would, for a moment, look like a release of thousands of addresses.
     _dump: ClaimSet | None = None
@@ -61,7 +67,7 @@ class Peer:
 
     def told_since(self, moment: float) -> bool:
         """Whether it said something since then, and is still here or just about to go."""
-        here = self.life is Life.ALIVE or self.left
+        here = self.life() is Life.ALIVE or self.left
         return here and self.told_at is not None and self.told_at > moment
 
     # --- hearing it ------------------------------------------------------------------------------
@@ -70,8 +76,21 @@ class Peer:
         """Whether a beacon is newer than all before; an old or repeated one is not."""
         return (beacon.boot, beacon.counter) > (self.boot, self.counter)
 
-    def hear(self, beacon: Beacon, now: float, by_gossip: bool) -> set[IPAddress]:
-        """Takes in a fresh beacon; the addresses on which its word may have changed."""
+    def latest(self, beacon: Beacon, on: str) -> bool:
+        """Whether it is the newest one, which comes once on each LAN that both are on."""
+        first = self.counters.get(on) != beacon.counter
+        return bool(on) and first and (beacon.boot, beacon.counter) == (self.boot, self.counter)
+
+    def hear(self, beacon: Beacon, now: float, on: str) -> set[IPAddress]:
+        """Takes in a beacon; the addresses on which its word may have changed.
+
+        ``on``: the interface that it came in on; empty: by gossip.
+        """
+        if on:
+            self.heard[on], self.counters[on] = now, beacon.counter
+            self.silence_after = MISSED * max(beacon.interval, SHORTEST) + GRACE
+        if not self.fresh(beacon):
+            return set()
         touched = {news.address for news in beacon.claims}
         flags = (beacon.boot, beacon.settled, beacon.leaving)
         if flags != (self.boot, self.settled, self.left):
@@ -79,10 +98,7 @@ class Peer:
         if beacon.boot != self.boot:  # another process: it knows nothing of those claims
             self.told, self._dump = ClaimSet(), None
         self.boot, self.counter, self.told_at = beacon.boot, beacon.counter, now
-        if not by_gossip:
-            self.heard_at = now
-            self.silence_after = MISSED * max(beacon.interval, SHORTEST) + GRACE
-        self.settled, self.left = beacon.settled, beacon.leaving
+        self.settled, self.left, self.apart = beacon.settled, beacon.leaving, beacon.apart
         return touched | self._learn(beacon)
 
     def _learn(self, beacon: Beacon) -> set[IPAddress]:
@@ -100,34 +116,67 @@ class Peer:
 
     def excuse(self, now: float) -> None:
         """It was we who did not listen: its silence counts from now."""
-        if self.life is Life.ALIVE and self.heard_at is not None:
-            self.heard_at = max(self.heard_at, now - GRACE)
+        for place, life in self.lives.items():
+            if life is Life.ALIVE:
+                for name in place or [*self.heard]:
+                    if name in self.heard:
+                        self.heard[name] = max(self.heard[name], now - GRACE)
 
     # --- judging it ------------------------------------------------------------------------------
 
-    @property
-    def silent_at(self) -> float:
-        """When it will have been silent for too long."""
-        return float("inf") if self.heard_at is None else self.heard_at + self.silence_after
+    def life(self, place: Place = ANYWHERE) -> Life:
+        """How it was judged last."""
+        return self.lives.get(place, Life.UNSEEN)
 
-    def judge(self, now: float, started: float, others_heard: bool) -> Life:
-        """Whether it lives; ``started`` is when this node began to listen."""
+    @property
+    def described(self) -> str:
+        """How it was judged last, for people."""
+        life = self.life()
+        parts = [life.value]
+        for place, there in sorted(self.lives.items(), key=lambda item: sorted(item[0])):
+            if there is not life:
+                parts.append(f"{there.value} on {', '.join(sorted(place))}")
+        return ", ".join(parts)
+
+    def heard_at(self, place: Place = ANYWHERE) -> float | None:
+        """When it was last heard there."""
+        times = [at for name, at in self.heard.items() if not place or name in place]
+        return max(times, default=None)
+
+    def silent_at(self, place: Place = ANYWHERE) -> float:
+        """When it will have been silent for too long."""
+        heard_at = self.heard_at(place)
+        return float("inf") if heard_at is None else heard_at + self.silence_after
+
+    @property
+    def next_silence(self) -> float:
+        """When it will be silent somewhere where it lives."""
+        living = (place for place, life in self.lives.items() if life is Life.ALIVE)
+        return min(map(self.silent_at, living), default=float("inf"))
+
+    def judge(self, place: Place, now: float, listened: float, others_heard: bool) -> Life:
+        """Whether it lives there; ``listened``: for how many seconds this node could hear it."""
         if self.left:
             return Life.DEAD
-        if self.heard_at is None:
-            return self._judge_unheard(now - started, others_heard)
-        if now < self.silent_at:
+        elsewhere = bool(place) and now < self.silent_at() < float("inf")
+        heard_at = self.heard_at(place)
+        if heard_at is None:
+            return self._judge_unheard(listened, others_heard, elsewhere)
+        if now < self.silent_at(place):
             return Life.ALIVE
+        if elsewhere:
+            return Life.SILENT
         if self.gossip in (Liveness.DEAD, Liveness.LEFT):
             return Life.DEAD
-        if self.gossip is Liveness.UNKNOWN and now - self.heard_at > GOSSIPLESS:
+        if self.gossip is Liveness.UNKNOWN and now - heard_at > GOSSIPLESS:
             return Life.DEAD
         return Life.SILENT
 
-    def _judge_unheard(self, listened: float, others_heard: bool) -> Life:
-        if self.gossip is Liveness.ALIVE:
-            # Nobody is heard: this LAN drops the beacons, and gossip alone decides.
-            return Life.SILENT if others_heard and listened > PATIENCE else Life.ALIVE
+    def _judge_unheard(self, listened: float, others_heard: bool, elsewhere: bool) -> Life:
+        if self.gossip is Liveness.ALIVE or elsewhere:
+            # Nobody is heard: this LAN drops the beacons, and what is known otherwise decides.
+            split = self.apart or (others_heard and listened > PATIENCE)
+            return Life.SILENT if split else Life.ALIVE
         if self.gossip in (Liveness.DEAD, Liveness.LEFT):
             return Life.DEAD
         return Life.DEAD if listened > PATIENCE else Life.UNSEEN

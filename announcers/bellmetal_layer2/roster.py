@@ -9,6 +9,7 @@ from bellmetal.announcer import Liveness
 from bellmetal.facts import ClaimOrder
 from bellmetal_layer2.beacon import Beacon
 from bellmetal_layer2.peers import Life, Peer
+from bellmetal_layer2.places import ANYWHERE, Place
 
 # Seconds after which a node that came back counts for a majority. When a partition heals, nodes are
 # heard one after the other: the first must not make the next one's death sure.
@@ -21,10 +22,13 @@ class Roster:
     def __init__(self, me: str, now: float) -> None:
         self.me, self._started = me, now
         self.peers: dict[str, Peer] = {}
-        self._heard_any = False
+        self._places: frozenset[Place] = frozenset([ANYWHERE])
+        self._listening: dict[str, float] = {}  # interface → since when
+        self._heard_on: set[str] = set()  # interfaces on which anybody was ever heard
         self._claimants: dict[IPAddress, set[str]] = {}  # who has told of a claim
-        self._majorities: dict[tuple[str, ...], bool] = {}
+        self._majorities: dict[tuple[tuple[str, ...], Place], bool] = {}
         self._steady_at = float("inf")  # when the next of the living will count
+        self.next_silence = float("inf")  # nobody who lives will have been silent too long before
 
     def peer(self, name: str) -> Peer:
         """What is known of a node; nothing yet, if it is new."""
@@ -32,10 +36,41 @@ class Roster:
             self.peers[name] = Peer(name)
         return self.peers[name]
 
-    def hear(self, peer: Peer, beacon: Beacon, now: float, by_gossip: bool) -> set[IPAddress]:
-        """Takes in a fresh beacon; the addresses on which its word may have changed."""
-        touched = peer.hear(beacon, now, by_gossip)
-        self._heard_any = self._heard_any or not by_gossip
+    # --- where -----------------------------------------------------------------------------------
+
+    def listen(self, names: Iterable[str], now: float) -> None:
+        """The interfaces on which others can be heard; what was heard on others is forgotten."""
+        self._listening = {name: self._listening.get(name, now) for name in names}
+        self._heard_on &= self._listening.keys()
+        for peer in self.peers.values():
+            for name in peer.heard.keys() - self._listening.keys():
+                del peer.heard[name]
+
+    def judge_at(self, places: Iterable[Place], now: float) -> None:
+        """Where life counts from now on."""
+        wanted = frozenset([ANYWHERE, *places])
+        if wanted == self._places:
+            return
+        self._places = wanted
+        for peer in self.peers.values():
+            peer.lives = {at: life for at, life in peer.lives.items() if at in wanted}
+            peer.since = {at: since for at, since in peer.since.items() if at in wanted}
+            self.judge(peer, now)
+
+    def _listened(self, place: Place, now: float) -> float:
+        since = [at for name, at in self._listening.items() if not place or name in place]
+        return now - min(since, default=self._started)
+
+    def _anybody(self, place: Place) -> bool:
+        return not self._heard_on.isdisjoint(place) if place else bool(self._heard_on)
+
+    # --- hearing ---------------------------------------------------------------------------------
+
+    def hear(self, peer: Peer, beacon: Beacon, now: float, on: str) -> set[IPAddress]:
+        """Takes in a beacon; the addresses on which its word may have changed."""
+        touched = peer.hear(beacon, now, on)
+        if on:
+            self._heard_on.add(on)
         for address in touched:
             if address in peer.claims:
                 self._claimants.setdefault(address, set()).add(peer.name)
@@ -53,40 +88,55 @@ class Roster:
 
     # --- who lives -------------------------------------------------------------------------------
 
-    def judge(self, peer: Peer, now: float) -> bool:
-        """Judges whether a node lives; True if that has changed."""
-        life = peer.judge(now, self._started, self._heard_any)
-        changed = life is not peer.life
-        if changed:
-            peer.life = life
-            peer.alive_since = now if life is Life.ALIVE else float("inf")
-            self._majorities.clear()
+    def judge(self, peer: Peer, now: float) -> list[Place]:
+        """Judges whether a node lives; the places where that has changed."""
+        changed = []
+        for place in self._places:
+            life = peer.judge(place, now, self._listened(place, now), self._anybody(place))
+            if life is not peer.life(place):
+                changed.append(place)
+            if place not in peer.lives or place in changed:
+                peer.lives[place], peer.since[place] = life, now
+                self._majorities.clear()
+                self.next_silence = min(self.next_silence, peer.next_silence)
         return changed
 
-    def life(self, name: str, now: float) -> Life:
-        """Whether a node lives, as it was judged last."""
+    def judge_all(self, now: float) -> list[Peer]:
+        """Judges all of them; those of whom something has changed."""
+        changed = [peer for peer in self.peers.values() if self.judge(peer, now)]
+        silences = (peer.next_silence for peer in self.peers.values())
+        self.next_silence = min(silences, default=float("inf"))
+        return changed
+
+    def life(self, name: str, place: Place, now: float) -> Life:
+        """Whether a node lives there, as it was judged last."""
         if name == self.me:
             return Life.ALIVE
         peer = self.peer(name)
-        if peer.life is Life.UNSEEN:
+        if peer.life(place) is Life.UNSEEN:
             self.judge(peer, now)
-        return peer.life
+        return peer.life(place)
 
-    def most_live(self, nodes: tuple[str, ...], now: float) -> bool:
-        """Whether more than half of the nodes live, and have for a while."""
+    def since(self, name: str, place: Place) -> float:
+        """Since when it is so."""
+        return self.peer(name).since.get(place, float("inf"))
+
+    def most_live(self, nodes: tuple[str, ...], place: Place, now: float) -> bool:
+        """Whether more than half of the nodes live there, and have for a while."""
         if now >= self._steady_at:
             self._majorities.clear()
-        if nodes not in self._majorities:  # asked for every address of a dead node
-            steady = sum(self._is_steady(name, now) for name in nodes)
-            self._majorities[nodes] = steady * 2 > len(nodes)
-            coming = (peer.alive_since + STEADY for peer in self.alive)
+        key = nodes, place
+        if key not in self._majorities:  # asked for every address of a dead node
+            steady = sum(self._is_steady(name, place, now) for name in nodes)
+            self._majorities[key] = steady * 2 > len(nodes)
+            coming = (at + STEADY for peer in self.peers.values() for at in peer.since.values())
             self._steady_at = min((at for at in coming if at > now), default=float("inf"))
-        return self._majorities[nodes]
+        return self._majorities[key]
 
-    def _is_steady(self, name: str, now: float) -> bool:
-        if self.life(name, now) is not Life.ALIVE:
+    def _is_steady(self, name: str, place: Place, now: float) -> bool:
+        if self.life(name, place, now) is not Life.ALIVE:
             return False
-        return name == self.me or now >= self.peers[name].alive_since + STEADY
+        return name == self.me or now >= self.since(name, place) + STEADY
 
     def exchanged_since(self, moment: float, patient: bool) -> list[str]:
         """Those whose claims are known anew since a moment; nobody, as long as more is to come.
@@ -100,8 +150,8 @@ class Roster:
 
     @property
     def alive(self) -> list[Peer]:
-        """Those that live."""
-        return [peer for peer in self.peers.values() if peer.life is Life.ALIVE]
+        """Those that live, on whatever LAN."""
+        return [peer for peer in self.peers.values() if peer.life() is Life.ALIVE]
 
     @property
     def deaf(self) -> list[str]:
@@ -109,10 +159,5 @@ class Roster:
         return [
             peer.name
             for peer in self.peers.values()
-            if peer.heard_at is None and peer.gossip is Liveness.ALIVE
+            if not peer.heard and peer.gossip is Liveness.ALIVE
         ]
-
-    @property
-    def next_silence(self) -> float:
-        """When the next of the living will have been silent for too long."""
-        return min((peer.silent_at for peer in self.alive), default=float("inf"))

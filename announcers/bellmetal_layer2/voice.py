@@ -27,6 +27,7 @@ class Voice:
         self.doubts = Doubts(now)
         self.settled = False
         self.leaving = False
+        self.connected = True  # else there is nothing to settle, and nothing to ask
         self._counter = 0
         self._next_beacon = now
         self._next_whisper = now
@@ -34,14 +35,22 @@ class Voice:
         self._dump_asked = False
         self._news: dict[IPAddress, float] = {}  # claims to repeat in beacons, until when
         self._unsaid: set[IPAddress] = set()
+        self._unable: set[IPAddress] = set()  # what is declined, not just given up
 
     # --- commands --------------------------------------------------------------------------------
 
     def claim(self, address: IPAddress, order: ClaimOrder | None, now: float) -> None:
         """This node claims an address from now on; None: no more."""
+        self._unable.discard(address)
         if order != self.mine.orders.get(address):
             self.mine.put(address, order)
             self.repeat(address, now)
+
+    def decline(self, address: IPAddress, now: float) -> None:
+        """This node cannot announce an address: let the others not wait for it."""
+        self.mine.put(address, None)
+        self._unable.add(address)
+        self.repeat(address, now)
 
     def repeat(self, address: IPAddress, now: float) -> None:
         """Say again what this node claims of an address."""
@@ -78,14 +87,14 @@ class Voice:
     @property
     def interval(self) -> float:
         """Seconds between our beacons: all nodes together stay within the LAN's budget."""
-        heard = sum(peer.heard_at is not None for peer in self._roster.peers.values())
+        heard = sum(bool(peer.heard) for peer in self._roster.peers.values())
         return max(INTERVAL, (heard + 1) / LAN_BUDGET)
 
     def _say(
         self, addresses: list[IPAddress], now: float, reset: bool = False
     ) -> list[Emit | Whisper]:
         self._unsaid.clear()
-        news = [ClaimNews(address, self.mine.orders.get(address)) for address in addresses]
+        news = [self._news_of(address) for address in addresses]
         interval, ask = self.interval, self._ask(now)
         urgent = bool(news or ask) or reset or self.leaving
         deaf = self._roster.deaf if self._whispering(urgent, now) else []
@@ -96,6 +105,9 @@ class Voice:
             out.append(Emit(beacon))
             out += [Whisper(name, beacon) for name in deaf]
         return out
+
+    def _news_of(self, address: IPAddress) -> ClaimNews:
+        return ClaimNews(address, self.mine.orders.get(address), address in self._unable)
 
     def _whispering(self, urgent: bool, now: float) -> bool:
         if not urgent and now < self._next_whisper:
@@ -116,6 +128,7 @@ class Voice:
             settled=self.settled,
             leaving=self.leaving,
             reset=reset,
+            apart=not self.connected,
             ask=ask,
             claims=claims,
             echoes=self.doubts.echoes(),
@@ -124,7 +137,7 @@ class Voice:
     def _ask(self, now: float) -> str:
         """Who should tell us all its claims."""
         if not self.settled:
-            return EVERYBODY
+            return EVERYBODY if self.connected else ""
         if doubted := self.doubts.to_ask(now):
             return doubted
         for peer in self._roster.alive:

@@ -178,14 +178,20 @@ KINDS = [  # what ends a fault stands twice: else everything is soon broken and 
     *("part1", "part2", "heal", "heal", "cut", "join", "join"),
     *("move", "confirm", "confirm"),
 ]
+APART = [*KINDS, "gossip", "gossip", "slow", "slow"]  # where gossip and slices fail on their own
 
-FAULTS = st.builds(
-    Fault,
-    kind=st.sampled_from(KINDS),
-    node=st.integers(0, 4),
-    amount=st.sampled_from([0.05, 0.2, 0.3, 0.4, 0.7, 1.0, 2.5]),
-    then=st.sampled_from([0.0, 0.02, 0.1, 0.3, 0.5, 1.0, 1.5, 3.0, 7.0]),
-)
+
+def faults(kinds: list[str]) -> st.SearchStrategy[Fault]:
+    return st.builds(
+        Fault,
+        kind=st.sampled_from(kinds),
+        node=st.integers(0, 4),
+        amount=st.sampled_from([0.05, 0.2, 0.3, 0.4, 0.7, 1.0, 2.5]),
+        then=st.sampled_from([0.0, 0.02, 0.1, 0.3, 0.5, 1.0, 1.5, 3.0, 7.0]),
+    )
+
+
+FAULTS = faults(KINDS)
 
 
 def befall(lan: Lan, watch: Watch, fault: Fault) -> None:
@@ -208,6 +214,10 @@ def befall(lan: Lan, watch: Watch, fault: Fault) -> None:
             lan.part(some, 1 if fault.kind == "part1" else 2)
         case "heal":
             lan.heal()
+        case "gossip":
+            lan.part_gossip(set(everybody[: 1 + fault.node % len(everybody)]))
+        case "slow":
+            lan.nodes[name].lag = fault.amount
         case "cut" | "join":
             lan.cut(name, fault.kind == "join")
         case "move":
@@ -228,6 +238,7 @@ def play(lan: Lan, watch: Watch, story: list[Fault]) -> None:
 
 
 STORIES = st.lists(FAULTS, min_size=1, max_size=12)
+STORIES_APART = st.lists(faults(APART), min_size=1, max_size=12)
 
 
 def names(count: int) -> list[str]:
@@ -250,6 +261,15 @@ def test_one_answers_and_one_only_whatever_happens(
     count: int, addresses: int, seed: int, story: list[Fault]
 ) -> None:
     lan = Lan(names(count), addresses, seed)
+    see_to_the_end(lan, Watch(lan), story)
+
+
+@settings(max_examples=int(__import__("os").environ.get("DEEP_X", "60")))
+@given(count=st.integers(2, 5), seed=st.integers(0, 999), story=STORIES_APART)
+def test_nor_where_gossip_and_slices_fail_on_their_own(
+    count: int, seed: int, story: list[Fault]
+) -> None:
+    lan = Lan(names(count), 2, seed, gossip_apart=True)
     see_to_the_end(lan, Watch(lan), story)
 
 

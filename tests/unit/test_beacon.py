@@ -26,6 +26,9 @@ MAC = bytes.fromhex("02aabbccddee")
 NUMBERS = st.integers(0, 2**64 - 1)
 ADDRESSES = st.ip_addresses()
 ORDERS = st.builds(ClaimOrder, NUMBERS, st.booleans(), st.integers(0, 2**32 - 1))
+NEWS = st.builds(ClaimNews, ADDRESSES, ORDERS) | st.builds(
+    ClaimNews, ADDRESSES, st.none(), st.booleans()
+)
 BEACONS = st.builds(
     Beacon,
     node=st.text(max_size=60),
@@ -36,8 +39,9 @@ BEACONS = st.builds(
     settled=st.booleans(),
     leaving=st.booleans(),
     reset=st.booleans(),
+    apart=st.booleans(),
     ask=st.text(max_size=60),
-    claims=st.lists(st.builds(ClaimNews, ADDRESSES, st.none() | ORDERS), max_size=5).map(tuple),
+    claims=st.lists(NEWS, max_size=5).map(tuple),
     echoes=st.lists(NUMBERS, max_size=8).map(tuple),
 )
 

@@ -11,6 +11,7 @@ from bellmetal_layer2.beacon import EVERYBODY, Beacon
 from bellmetal_layer2.doubts import ANSWER, ASK_EVERY, LISTEN, MOST_UNREAD, UNREAD, Doubts
 from bellmetal_layer2.messages import Heard, Unreadable
 from bellmetal_layer2.peers import Life, Peer
+from bellmetal_layer2.places import ANYWHERE
 from bellmetal_layer2.roster import Roster
 from simulated_lan import Lan, Node
 
@@ -76,7 +77,7 @@ def test_a_question_to_another_is_none_to_it(it: Doubter) -> None:
 
 
 def test_one_that_lives_is_not_doubted(it: Doubter) -> None:
-    it.peer.life = Life.ALIVE
+    it.peer.lives[ANYWHERE] = Life.ALIVE
     assert not it.hears(50)
     assert it.it.to_ask(it.now) == ""
 
@@ -165,7 +166,7 @@ def test_for_two_minutes_and_a_half_after_the_start_at_most() -> None:
 
 def test_one_that_is_understood_too_is_not_waited_for() -> None:
     it, roster = Doubts(0.0), Roster("n1", 0.0)
-    roster.peer("n2").life = Life.ALIVE
+    roster.peer("n2").lives[ANYWHERE] = Life.ALIVE
     it.unreadable("n2", 1.0)
     assert it.unread([], roster, 1.0) == []
 
@@ -219,7 +220,7 @@ def test_a_node_whose_clock_was_set_back_is_a_member_again_within_a_second() -> 
         machine = lan.nodes[name].machine
         assert machine is not None
         assert machine._roster.peers["n1"].boot == 6
-        assert machine._roster.peers["n1"].life is Life.ALIVE
+        assert machine._roster.peers["n1"].life() is Life.ALIVE
     assert owners(lan) == [["n2"], ["n2"], ["n3"]]
     lan.crash("n2")  # and it counts: it takes over
     lan.run(1.0)
@@ -247,7 +248,7 @@ def test_a_recording_makes_no_dead_node_live(again: int) -> None:
 
     def play() -> None:
         for name in ("n2", "n3"):
-            lan._later(lan.now, lan.nodes[name], Heard(next(tape)))
+            lan._later(lan.now, lan.nodes[name], Heard(next(tape), "eth0"))
         lan.after(0.02, 0.05, play)
 
     play()
@@ -255,7 +256,7 @@ def test_a_recording_makes_no_dead_node_live(again: int) -> None:
     assert owners(lan)[0] == ["n2"]
     machine = lan.nodes["n2"].machine
     assert machine is not None
-    assert machine._roster.peers["n1"].life is Life.DEAD
+    assert machine._roster.peers["n1"].life() is Life.DEAD
 
 
 def test_one_that_cannot_understand_the_others_claims_nothing_until_it_can() -> None:

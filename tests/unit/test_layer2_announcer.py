@@ -279,7 +279,7 @@ async def test_interfaces_that_are_named_and_not_here_are_a_finding(node: type[N
     it = node()
     await it.start()
     await it.apply(announcement(interfaces=frozenset({"lan7"})))
-    message = "none of the interfaces lan7 of 192.0.2.10 is here"
+    message = "none of the interfaces lan7 is here: 192.0.2.10"
     assert it.findings() == {"noInterface": message}
     assert it.ask() == []
     await it.it.close(gracefully=False)
@@ -432,7 +432,7 @@ async def test_an_address_that_no_interface_can_answer_for_is_a_finding(node: ty
     it = node()
     await it.start(IP6)
     FakeWatcher.latest.changed((replace(LAN0, subnets=()),))
-    message = f"no interface for {IP6} has an IPv6 link-local address"
-    assert it.findings() == {"noLinkLocal": message}
+    message = f"no interface has an IPv6 link-local address: {IP6}"
+    assert it.findings() == {"noInterface": message}
     assert it.solicit() == []
     await it.it.close(gracefully=False)

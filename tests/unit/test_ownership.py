@@ -10,12 +10,12 @@ import pytest
 
 from bellmetal.addresses import IPAddress
 from bellmetal.announcer import Liveness
-from bellmetal.facts import Claim, ClaimOrder
+from bellmetal.facts import Claim, ClaimOrder, Interface
 from bellmetal.intents import Announcement, NodeSet, rank
 from bellmetal_layer2.beacon import EVERYBODY, Beacon, ClaimNews, chunks
 from bellmetal_layer2.claims import ClaimSet
+from bellmetal_layer2.deciding import MOVE
 from bellmetal_layer2.messages import (
-    Carrier,
     Effect,
     Emit,
     Flush,
@@ -24,16 +24,19 @@ from bellmetal_layer2.messages import (
     Own,
     Reassert,
     Said,
+    Usable,
     Whisper,
     Yield,
 )
-from bellmetal_layer2.ownership import ALONE, MOVE, Ownership
+from bellmetal_layer2.ownership import Ownership
 from bellmetal_layer2.peers import PATIENCE, Life
 from bellmetal_layer2.roster import STEADY
-from bellmetal_layer2.succession import SPEAK_UP
+from bellmetal_layer2.settling import ALONE
+from bellmetal_layer2.succession import HELD_AGAINST, SPEAK_UP
 
 T = TypeVar("T")
 
+ETH0 = Interface("eth0", 2, bytes(6), up=True, subnets=("192.0.2.1/24", "fe80::1/64"))
 IP: IPAddress = ipaddress.ip_address("192.0.2.10")
 FIRM, PROVISIONAL = ClaimOrder(1, True, 0), ClaimOrder(1, False, 1)
 
@@ -97,9 +100,9 @@ class Story:
     ) -> list[Effect]:
         """A beacon of a node; with a claim of IP if it is given."""
         news = [ClaimNews(IP, order)] if order else []
-        return self.receive(Heard(self.others[name].beacon(*news), by_gossip))
+        return self.receive(Heard(self.others[name].beacon(*news), "" if by_gossip else "eth0"))
 
-    def receive(self, message: Heard | GossipSays | Carrier) -> list[Effect]:
+    def receive(self, message: Heard | GossipSays | Usable) -> list[Effect]:
         return self.take(self.machine.receive(message, self.now))
 
     def gossip(self, name: str, liveness: Liveness) -> list[Effect]:
@@ -269,9 +272,25 @@ def test_who_is_heard_lives_whatever_gossip_says(liveness: Liveness) -> None:
     assert not story.answers
 
 
-def test_suspect_counts_as_alive_so_silence_alone_makes_no_firm_claim() -> None:
+def test_suspect_counts_as_alive_so_a_short_silence_alone_makes_no_firm_claim() -> None:
     story = settled("n2")
-    story.wait(30.0, "n3")
+    story.wait(HELD_AGAINST + 0.3, "n3")
+    assert story.claim == PROVISIONAL
+
+
+def test_a_silence_that_lasts_makes_it_firm_where_most_live_though_gossip_says_alive() -> None:
+    """The owner is cut off from this LAN alone: it takes nothing from the majority afterwards."""
+    story = settled("n2")
+    story.wait(HELD_AGAINST + 1.5, "n3")
+    assert story.claim == ClaimOrder(1, True, 1)
+    story.hear("n2", FIRM)
+    assert story.answers
+
+
+def test_a_lasting_silence_makes_nothing_firm_without_a_majority() -> None:
+    story = settled("n2")
+    story.gossip("n3", Liveness.ALIVE)
+    story.wait(30.0)
     assert story.claim == PROVISIONAL
 
 
@@ -480,7 +499,7 @@ def test_a_node_that_is_not_settled_is_not_answered_but_told() -> None:
     story.wait(0.6, "n2", "n3")
     story.others["n2"].settled = False
     effects = story.receive(
-        Heard(story.others["n2"].beacon(ClaimNews(IP, PROVISIONAL), ask=EVERYBODY))
+        Heard(story.others["n2"].beacon(ClaimNews(IP, PROVISIONAL), ask=EVERYBODY), "eth0")
     )
     assert of(Reassert, effects) == []
     assert of(Emit, effects)[-1].beacon.reset
@@ -540,7 +559,7 @@ def test_a_claim_that_is_not_told_whole_is_waited_for() -> None:
     n2.claims.put(IP, ClaimOrder(1, True, 1))
     story.wait(1.0, "n2")
     assert not story.machine.settled
-    story.receive(Heard(n2.repeat(ClaimNews(IP, ClaimOrder(1, True, 1)), reset=True)))
+    story.receive(Heard(n2.repeat(ClaimNews(IP, ClaimOrder(1, True, 1)), reset=True), "eth0"))
     assert story.machine.settled
     assert not story.answers
 
@@ -577,8 +596,8 @@ def test_a_gap_is_not_the_others_silence_but_does_not_wake_the_dead() -> None:
     story.now += 1.0
     effects = story.take(story.machine.tick(story.now))
     assert "member" not in events(effects)
-    assert story.machine._roster.peer("n2").life is Life.ALIVE
-    assert story.machine._roster.peer("n3").life is Life.DEAD
+    assert story.machine._roster.peer("n2").life() is Life.ALIVE
+    assert story.machine._roster.peer("n3").life() is Life.DEAD
 
 
 def test_a_loop_that_turns_in_time_has_no_gap() -> None:
@@ -596,12 +615,12 @@ def test_applying_after_a_gap_is_no_way_around_it() -> None:
 
 def test_without_carrier_it_owns_nothing_and_comes_back_unsettled() -> None:
     story = settled("n1")
-    effects = story.receive(Carrier(False))
+    effects = story.receive(Usable(()))
     assert of(Yield, effects) == [Yield(IP, "")]
     assert story.claim is None
     story.wait(5.0)
     assert not story.answers
-    effects = story.receive(Carrier(True))
+    effects = story.receive(Usable((ETH0,)))
     assert of(Flush, effects)
     assert not story.machine.settled
     story.hear("n2", ClaimOrder(1, True, 1))
@@ -630,7 +649,7 @@ def test_a_digest_that_does_not_fit_is_asked_about() -> None:
     n3.claims.put(IP + 1, FIRM)
     effects = story.wait(0.3, "n2", "n3")
     assert "n3" in [item.beacon.ask for item in of(Emit, effects)]
-    story.receive(Heard(n3.repeat(*claims_of(n3), reset=True)))
+    story.receive(Heard(n3.repeat(*claims_of(n3), reset=True), "eth0"))
     assert story.machine._roster.peer("n3").known
     assert {item.beacon.ask for item in of(Emit, story.wait(1.0, "n2", "n3"))} == {""}
 
@@ -643,7 +662,7 @@ def claims_of(other: Other) -> list[ClaimNews]:
 def test_who_is_asked_tells_all_its_claims(ask: str) -> None:
     story = settled("n1")
     story.wait(0.6, "n2", "n3")
-    effects = story.receive(Heard(story.others["n2"].beacon(ask=ask)))
+    effects = story.receive(Heard(story.others["n2"].beacon(ask=ask), "eth0"))
     (beacon,) = [item.beacon for item in of(Emit, effects)]
     assert beacon.reset
     assert beacon.claims == (ClaimNews(IP, FIRM),)
@@ -652,9 +671,9 @@ def test_who_is_asked_tells_all_its_claims(ask: str) -> None:
 def test_many_questions_are_answered_together_and_none_is_forgotten() -> None:
     story = settled("n1")
     story.wait(0.6, "n2", "n3")
-    asked = Heard(story.others["n2"].beacon(ask=EVERYBODY))
+    asked = Heard(story.others["n2"].beacon(ask=EVERYBODY), "eth0")
     assert of(Emit, story.receive(asked))
-    again = [Heard(story.others["n3"].beacon(ask=EVERYBODY)) for _ in range(3)]
+    again = [Heard(story.others["n3"].beacon(ask=EVERYBODY), "eth0") for _ in range(3)]
     assert [of(Emit, story.receive(item)) for item in again] == [[], [], []]
     dumps = [e for e in of(Emit, story.wait(0.5, "n2", "n3")) if e.beacon.reset]
     assert len(dumps) == 1
@@ -672,7 +691,7 @@ def test_a_dump_in_several_parts_releases_nothing_in_between() -> None:
         n2.beacon(*portion)
     for _ in range(2):
         for number, portion in enumerate(chunks(many)):
-            story.receive(Heard(n2.repeat(*portion, reset=number == 0)))
+            story.receive(Heard(n2.repeat(*portion, reset=number == 0), "eth0"))
             story.wait(0.1, "n3")
     assert story.machine.settled
     assert not story.answers
@@ -683,7 +702,7 @@ def test_a_release_that_was_missed_is_learnt_from_the_dump() -> None:
     story = settled("n2")
     n2 = story.others["n2"]
     n2.claims.put(IP, None)
-    story.receive(Heard(n2.repeat(reset=True)))
+    story.receive(Heard(n2.repeat(reset=True), "eth0"))
     assert IP not in story.machine._roster.peer("n2").claims
 
 
@@ -694,10 +713,10 @@ def test_old_and_repeated_beacons_are_ignored() -> None:
     story = settled("n2")
     n2 = story.others["n2"]
     old = n2.beacon()
-    story.receive(Heard(old))
+    story.receive(Heard(old, "eth0"))
     story.wait(0.3, "n3")
     for replay in (old, replace(old, counter=1), replace(old, boot=0, counter=999)):
-        assert of(Own, story.receive(Heard(replay))) == []
+        assert of(Own, story.receive(Heard(replay, "eth0"))) == []
     story.wait(0.1, "n3")
     assert story.answers, "the repeated ones were no sign of life"
 
@@ -707,21 +726,21 @@ def test_another_speaker_of_our_name_is_reported_once() -> None:
     story.wait(1.0, "n2", "n3")
     twin = Other("n1")
     twin.boot = 99
-    said = [of(Said, story.receive(Heard(twin.beacon()))) for _ in range(3)]
+    said = [of(Said, story.receive(Heard(twin.beacon(), "eth0"))) for _ in range(3)]
     assert said == [[Said("twin", "another speaker calls itself n1")], [], []]
 
 
 def test_our_own_echo_is_no_twin() -> None:
     story = settled("n1")
     own = of(Emit, story.wait(2.0, "n2", "n3"))[-1].beacon
-    assert of(Said, story.receive(Heard(own))) == []
+    assert of(Said, story.receive(Heard(own, "eth0"))) == []
 
 
 def test_a_slow_lan_makes_no_silence() -> None:
     """Who says that its next beacon comes in 0.5 s is not silent after 0.35 s."""
     story = settled("n2")
     beacon = replace(story.others["n2"].beacon(), interval=0.5)
-    story.receive(Heard(beacon))
+    story.receive(Heard(beacon, "eth0"))
     story.wait(1.5, "n3")
     assert not story.answers
 
@@ -729,7 +748,7 @@ def test_a_slow_lan_makes_no_silence() -> None:
 def test_all_nodes_together_stay_within_the_lans_budget() -> None:
     machine = Ownership("n0", 1, 0.0)
     for number in range(99):
-        machine.receive(Heard(Other(f"x{number}").beacon()), 0.01)
+        machine.receive(Heard(Other(f"x{number}").beacon(), "eth0"), 0.01)
     (last,) = of(Emit, machine.tick(0.12))[-1:]
     assert last.beacon.interval == pytest.approx(0.2)
 

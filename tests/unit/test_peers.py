@@ -13,6 +13,7 @@ from bellmetal.facts import ClaimOrder
 from bellmetal_layer2.beacon import Beacon, ClaimNews
 from bellmetal_layer2.claims import ClaimSet
 from bellmetal_layer2.peers import GOSSIPLESS, GRACE, PATIENCE, Life, Peer
+from bellmetal_layer2.places import ANYWHERE
 from bellmetal_layer2.roster import STEADY, Roster
 
 IP: IPAddress = ipaddress.ip_address("192.0.2.10")
@@ -33,7 +34,7 @@ def beacon(counter: int, *news: ClaimNews, all_claims: tuple[ClaimNews, ...] = (
 
 def heard(at: float = 10.0) -> Peer:
     peer = Peer("n2")
-    peer.hear(beacon(1), at, by_gossip=False)
+    peer.hear(beacon(1), at, on="eth0")
     return peer
 
 
@@ -55,7 +56,7 @@ JUDGED = [
 def test_a_node_that_was_heard(now: float, gossip: Liveness, life: Life) -> None:
     peer = heard()
     peer.gossip = gossip
-    assert peer.judge(now, started=0.0, others_heard=True) is life
+    assert peer.judge(ANYWHERE, now, listened=now, others_heard=True) is life
 
 
 UNHEARD = [
@@ -73,39 +74,45 @@ UNHEARD = [
 def test_a_node_that_was_never_heard(
     now: float, gossip: Liveness, others_heard: bool, life: Life
 ) -> None:
-    assert Peer("n2", gossip=gossip).judge(now, 0.0, others_heard) is life
+    assert Peer("n2", gossip=gossip).judge(ANYWHERE, now, now, others_heard) is life
+
+
+def test_a_node_that_says_that_it_has_no_carrier_is_silent_not_unheard() -> None:
+    peer = Peer("n2", gossip=Liveness.ALIVE)
+    peer.hear(replace(beacon(1), apart=True), 10.0, on="")
+    assert peer.judge(ANYWHERE, 10.1, listened=99.0, others_heard=False) is SILENT
 
 
 def test_who_says_goodbye_is_gone_and_who_starts_again_is_back() -> None:
     peer = heard()
-    peer.hear(replace(beacon(2), leaving=True), 10.1, by_gossip=False)
-    assert peer.judge(10.1, 0.0, True) is DEAD
-    peer.hear(replace(beacon(1), boot=2), 10.2, by_gossip=False)
-    assert peer.judge(10.2, 0.0, True) is ALIVE
+    peer.hear(replace(beacon(2), leaving=True), 10.1, on="eth0")
+    assert peer.judge(ANYWHERE, 10.1, 99.0, True) is DEAD
+    peer.hear(replace(beacon(1), boot=2), 10.2, on="eth0")
+    assert peer.judge(ANYWHERE, 10.2, 99.0, True) is ALIVE
 
 
 def test_judging_at_the_very_moment_of_silence_says_silent() -> None:
     """Else a loop that wakes at the deadline would find nothing and wake again."""
     for at in (0.1, 0.7, 1e6 + 0.3, 123456.789):
         peer = heard(at)
-        assert peer.judge(peer.silent_at, 0.0, True) is SILENT
+        assert peer.judge(ANYWHERE, peer.silent_at(), 99.0, True) is SILENT
 
 
 def test_our_own_deafness_is_excused_for_those_that_lived() -> None:
     peer = heard()
-    peer.life = ALIVE
+    peer.lives[ANYWHERE] = ALIVE
     peer.excuse(20.0)
-    assert peer.silent_at == pytest.approx(20.0 - GRACE + 0.35)
+    assert peer.silent_at() == pytest.approx(20.0 - GRACE + 0.35)
     gone = heard()
-    gone.life = DEAD
+    gone.lives[ANYWHERE] = DEAD
     gone.excuse(20.0)
-    assert gone.silent_at == pytest.approx(10.35)
+    assert gone.silent_at() == pytest.approx(10.35)
 
 
 def test_a_whisper_is_no_sign_of_life_on_the_lan() -> None:
     peer = heard()
-    peer.hear(beacon(2), 10.3, by_gossip=True)
-    assert peer.silent_at == pytest.approx(10.35)
+    peer.hear(beacon(2), 10.3, on="")
+    assert peer.silent_at() == pytest.approx(10.35)
     assert peer.told_at == pytest.approx(10.3)
 
 
@@ -193,12 +200,12 @@ def test_a_change_of_its_state_touches_all_its_claims(change: dict[str, bool]) -
 def test_the_roster_finds_who_claims_an_address() -> None:
     roster = Roster("n1", 0.0)
     n2, n3 = roster.peer("n2"), roster.peer("n3")
-    roster.hear(n2, beacon(1, CLAIMS[0]), 1.0, False)
-    roster.hear(n3, beacon(1, CLAIMS[0]), 1.0, False)
+    roster.hear(n2, beacon(1, CLAIMS[0]), 1.0, "eth0")
+    roster.hear(n3, beacon(1, CLAIMS[0]), 1.0, "eth0")
     assert {peer.name for peer, _ in roster.claims_on(IP)} == {"n2", "n3"}
-    roster.hear(n2, beacon(2, ClaimNews(IP, None)), 1.1, False)
+    roster.hear(n2, beacon(2, ClaimNews(IP, None)), 1.1, "eth0")
     assert [peer.name for peer, _ in roster.claims_on(IP)] == ["n3"]
-    roster.hear(n3, replace(beacon(1), boot=2), 1.2, False)
+    roster.hear(n3, replace(beacon(1), boot=2), 1.2, "eth0")
     assert list(roster.claims_on(IP)) == []
 
 
@@ -214,27 +221,27 @@ MAJORITIES = [
 def test_whether_most_of_a_set_live(nodes: tuple[str, ...], most: bool) -> None:
     roster = Roster("n1", 0.0)
     n2 = roster.peer("n2")
-    roster.hear(n2, beacon(1), 1.0, False)
+    roster.hear(n2, beacon(1), 1.0, "eth0")
     roster.judge(n2, 1.0)
-    assert roster.most_live(nodes, 1.0 + STEADY) is most
+    assert roster.most_live(nodes, ANYWHERE, 1.0 + STEADY) is most
 
 
 def test_a_node_that_came_back_just_now_does_not_count_yet() -> None:
     roster = Roster("n1", 0.0)
     n2 = roster.peer("n2")
-    roster.hear(n2, beacon(1), 1.0, False)
+    roster.hear(n2, beacon(1), 1.0, "eth0")
     roster.judge(n2, 1.0)
-    assert not roster.most_live(("n1", "n2"), 1.0)
-    assert not roster.most_live(("n1", "n2"), 1.0 + STEADY - 0.01)
-    assert roster.most_live(("n1", "n2"), 1.0 + STEADY)
+    assert not roster.most_live(("n1", "n2"), ANYWHERE, 1.0)
+    assert not roster.most_live(("n1", "n2"), ANYWHERE, 1.0 + STEADY - 0.01)
+    assert roster.most_live(("n1", "n2"), ANYWHERE, 1.0 + STEADY)
 
 
 def test_a_death_changes_the_majority() -> None:
     roster = Roster("n1", 0.0)
     n2 = roster.peer("n2")
-    roster.hear(n2, beacon(1), 1.0, False)
+    roster.hear(n2, beacon(1), 1.0, "eth0")
     assert roster.judge(n2, 1.0)
-    assert roster.most_live(("n1", "n2", "n3"), 1.0 + STEADY)
+    assert roster.most_live(("n1", "n2", "n3"), ANYWHERE, 1.0 + STEADY)
     n2.gossip = Liveness.DEAD
     assert roster.judge(n2, 2.0)
-    assert not roster.most_live(("n1", "n2", "n3"), 2.0)
+    assert not roster.most_live(("n1", "n2", "n3"), ANYWHERE, 2.0)

@@ -1,0 +1,75 @@
+"""What this node claims and answers for; every change leaves the effects that carry it out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from bellmetal.addresses import IPAddress
+from bellmetal.facts import Claim, ClaimOrder
+from bellmetal_layer2.messages import Effect, Flush, Own, Said, Yield
+from bellmetal_layer2.voice import Voice
+
+
+class Tenure:
+    """Keeps in step what is claimed, what is answered for, and what others are told."""
+
+    def __init__(self, voice: Voice) -> None:
+        self._voice = voice
+        self.answering: set[IPAddress] = set()
+        self.remembered: dict[IPAddress, ClaimOrder] = {}  # of before a restart
+        self.unclaimed: dict[IPAddress, float] = {}  # nobody's that lives, since when
+        self._out: list[Effect] = []
+
+    def remember(self, claims: Iterable[Claim]) -> None:
+        """What this node claimed before it was restarted."""
+        self.remembered = {claim.address: claim.order for claim in claims}
+
+    def claim(self, address: IPAddress, order: ClaimOrder, why: str, now: float) -> None:
+        """It is ours from now on."""
+        self.say("owner", f"{address} is ours: {why}")
+        self.keep(address, order, now)
+
+    def keep(self, address: IPAddress, order: ClaimOrder, now: float) -> None:
+        """It is ours, on these terms."""
+        self.unclaimed.pop(address, None)
+        self._voice.claim(address, order, now)
+        if address not in self.answering:
+            self.answering.add(address)
+            self._out.append(Own(address))
+
+    def drop(self, address: IPAddress, to: str, now: float) -> None:
+        """It is not ours any more, but another node's, if one is named."""
+        self._voice.claim(address, None, now)
+        self.remembered.pop(address, None)
+        self.unclaimed.pop(address, None)
+        if address in self.answering:
+            self.answering.discard(address)
+            self._out.append(Yield(address, to))
+            if to:
+                self.say("owner", f"{address} is {to}'s")
+
+    def decline(self, address: IPAddress, now: float) -> None:
+        """It cannot be announced here: who could take it is told, and need not wait."""
+        self.drop(address, "", now)
+        self._voice.decline(address, now)
+
+    def silence(self, reason: str) -> None:
+        """Answers nothing, and claims what it claimed; what came in meanwhile is not read."""
+        self._out.append(Flush(reason))
+        self.say("unsettled", f"answering nothing until claims are exchanged: {reason}")
+        for address in sorted(self.answering, key=int):
+            self._out.append(Yield(address, ""))
+        self.answering.clear()
+
+    def say(self, event: str, message: str) -> None:
+        """Something for the log."""
+        self._out.append(Said(event, message))
+
+    def do(self, effect: Effect) -> None:
+        """Something else to be done."""
+        self._out.append(effect)
+
+    def effects(self, now: float) -> list[Effect]:
+        """What is to be done; claims that changed are told at once."""
+        out, self._out = self._out, []
+        return [*out, *self._voice.speak(now)]
