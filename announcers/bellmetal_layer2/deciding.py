@@ -35,7 +35,7 @@ class Decider:
         if holder is not None:
             self._tenure.unclaimed.pop(address, None)
             if holder[0] != self.me:
-                item.unable.clear()
+                item.unable = frozenset()
         if holder is not None and holder[0] != self.me:
             self._follow(item, *holder, now)
         elif self._voice.leaving:
@@ -51,7 +51,7 @@ class Decider:
         if item.address not in self._voice.mine.orders and not seeded:
             return
         item.took_from = ""
-        item.unable.add(self.me)
+        item.unable |= {self.me}
         self._tenure.decline(item.address, now)
 
     def _follow(self, item: Candidacy, name: str, order: ClaimOrder, now: float) -> None:

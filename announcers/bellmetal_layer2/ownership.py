@@ -13,7 +13,7 @@ What others are known to be and to claim is `roster.py`; what this node says is 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeAlias
 
 from bellmetal.addresses import IPAddress, IPNetwork
@@ -230,7 +230,7 @@ class Ownership:
             place = places.of(item.announcement, item.networks)
             if place != item.place:
                 item.place = place
-                item.unable.discard(self.me)
+                item.unable -= {self.me}
                 moved.append(item.address)
         self._look_where(now)
         if places.present and not before.present:
@@ -276,9 +276,9 @@ class Ownership:
             if item is None:
                 continue
             if news.unable:
-                item.unable.add(beacon.node)
+                item.unable |= {beacon.node}
             elif news.order is not None:
-                item.unable.discard(beacon.node)
+                item.unable -= {beacon.node}
 
     def _hear_of_oneself(self, beacon: Beacon, now: float) -> None:
         echo = beacon.boot == self._boot or beacon.boot in self._twins
@@ -300,17 +300,19 @@ class Ownership:
         self._tenure.do(Reassert(address, peer.name))
 
     def _judge_all(self, now: float) -> None:
-        for peer in self._roster.judge_all(now):
-            self._lives_otherwise(peer, now)
+        self._live_otherwise(self._roster.judge_all(now), now)
 
     def _judge(self, peer: Peer, now: float) -> None:
         """Whether a node lives; if that changes, what hangs on it is decided anew."""
         if self._roster.judge(peer, now):
-            self._lives_otherwise(peer, now)
+            self._live_otherwise([peer], now)
 
-    def _lives_otherwise(self, peer: Peer, now: float) -> None:
-        self._tenure.say("member", f"{peer.name} is {peer.described}")
-        self._decide_some([*peer.claims, *self._unclear()], now)
+    def _live_otherwise(self, peers: Sequence[Peer], now: float) -> None:
+        for peer in peers:
+            self._tenure.say("member", f"{peer.name} is {peer.described}")
+        if peers:
+            claimed = (address for peer in peers for address in peer.claims)
+            self._decide_some([*claimed, *self._unclear()], now)
 
     # --- deciding --------------------------------------------------------------------------------
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from bellmetal.addresses import IPAddress, IPNetwork
 from bellmetal.facts import ClaimOrder
@@ -30,7 +30,7 @@ class Candidacy:
     took_from: str = ""  # the holder whose silence made our provisional claim
     repeated_at: float = float("-inf")
     stuck: bool = False  # a planned move that did not come about was reported
-    unable: set[str] = field(default_factory=set)  # nodes that told that they cannot have it
+    unable: frozenset[str] = frozenset()  # nodes that told that they cannot have it
 
     @property
     def address(self) -> IPAddress:
