@@ -31,6 +31,7 @@ class Stage(SmallApi):
         self.owners: dict[str, str] = {}
         self.users: dict[str, list[str]] = {}
         self.able: dict[str, tuple[str, ...]] = {}
+        self.prefers = ""  # the node that an order cannot keep an address from
         self.works, self.silent, self.delay = True, frozenset[str](), 0.2
         self.said: list[str] = []
         for name in NODES:
@@ -112,7 +113,7 @@ class Stage(SmallApi):
         key = f"{body['metadata']['namespace']}/{body['metadata']['name']}"
         for address in [item for item, users in self.users.items() if key in users]:
             if node in self.able[address]:
-                self.owners[address] = node
+                self.owners[address] = self.prefers or node
             else:
                 self.event(key, "MoveRefused", f"not moved to {node}: {address} stays")
         self.publish()

@@ -82,5 +82,5 @@ class Fulfilment:
             self.notices.order(key, "AddressMoved", sentence)
             return
         sentence = f"{address} should have moved from {former} to {node} (asked for by {MOVE_TO}),"
-        sentence = f"{sentence} whose speaker has not taken it within {PATIENCE:g} s"
+        sentence = f"{sentence} but {node} does not answer for it {PATIENCE:g} s later"
         self.notices.order(key, "MoveRefused", sentence, warning=True)

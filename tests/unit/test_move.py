@@ -114,6 +114,14 @@ async def test_a_refusal_says_why(stage: Stage) -> None:
     assert found.outcome.exit_status == 3
 
 
+async def test_what_goes_back_where_it_is_preferred_was_not_moved(stage: Stage) -> None:
+    stage.ledger("192.0.2.10", ("n3", NOW, "preferred"), ("n2", NOW, "moved by order"))
+    stage.prefers = "n3"
+    found = await moved(stage, "shop/web", "n2")
+    assert found.message == "refused: 192.0.2.10 is on n3: preferred"
+    assert found.outcome is Outcome.REFUSED
+
+
 async def test_an_order_that_nobody_carries_out_is_withdrawn(stage: Stage) -> None:
     stage.works = False
     found = await moved(stage, "shop/web", "n2")

@@ -169,7 +169,7 @@ async def test_a_new_owner_that_says_nothing_is_told_of() -> None:
     assert await desk.settle(now=PATIENCE - 1) == []
     assert await desk.settle(now=PATIENCE) == [
         "Service/web Warning MoveRefused: 192.0.2.10 should have moved from n1 to n2 (asked for by"
-        " bellmetal.io/move-to), whose speaker has not taken it within 10 s"
+        " bellmetal.io/move-to), but n2 does not answer for it 10 s later"
     ]
 
 

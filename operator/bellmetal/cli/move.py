@@ -23,7 +23,7 @@ from bellmetal.settings import SettingsError
 
 VERSION = 1
 POLL = 0.05  # seconds between two looks
-EVENT_COMES = 3.0  # seconds that the reason of a refusal may come later than the refusal
+EVENT_COMES = 3.0  # seconds that an event may come later than what it tells
 
 
 class Outcome(enum.Enum):
@@ -234,17 +234,21 @@ class Order:
             raise
 
     async def _wait(self) -> Moved:
-        began = asyncio.get_running_loop().time()
-        fired = False
+        clock = asyncio.get_running_loop().time
+        began, fired_at = clock(), float("inf")
         while True:
-            fired = fired or await self._is_fired()
+            if fired_at == float("inf") and await self._is_fired():
+                fired_at = clock()
+            fired = clock() >= fired_at
             if fired and await self.is_done():
-                took = asyncio.get_running_loop().time() - began
+                took = clock() - began
                 whom = texts(sorted({*self.came_from.values()} - {self.node})) or self.node
                 message = f"moved: {self.name} from {whom} to {self.node}"
                 message += f", which says so after {took * 1e3:.0f} ms"
                 return self.result(Outcome.MOVED, message, took)
             if fired and (why := await self._refusal()):
+                return self.result(Outcome.REFUSED, f"refused: {why}")
+            if clock() > fired_at + EVENT_COMES and (why := await self._went_back()):
                 return self.result(Outcome.REFUSED, f"refused: {why}")
             await asyncio.sleep(POLL)
 
@@ -257,6 +261,15 @@ class Order:
         for item in await self._told():
             if item.reason == "MoveRefused" and item.name not in self._events:
                 return item.message
+        return ""
+
+    async def _went_back(self) -> str:
+        """Where the controller wants it instead, and why; nothing, if where it was ordered."""
+        for item in _of(self.key, await self._owners.slices()):
+            if item.owner != self.node:
+                tenure = await self._owners.tenure(item.address)
+                why = f": {tenure.why}" if tenure is not None and tenure.node == item.owner else ""
+                return f"{item.address} is on {item.owner}{why}"
         return ""
 
     async def _told(self) -> list[Told]:
