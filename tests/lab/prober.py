@@ -49,6 +49,7 @@ class Prober:
         interval: float = 0.01,
         fresh: bool = False,
     ) -> None:
+        self.address = address
         self.name = f"{host.name} to {address}" + (", fresh" if fresh else "")
         script = [sys.executable, "-m", "lab.prober", address, str(port), str(interval)]
         self._process: Process = host.spawn(

@@ -126,15 +126,14 @@ class Scene(Speakers):
 
     # --- what is served where ---------------------------------------------------------------------
 
-    def endpoints(self, nodes: Iterable[str]) -> None:
-        """Says which nodes serve, in both families."""
+    def endpoints(self, nodes: Iterable[str], ending: str = "") -> None:
+        """Says which nodes serve, in both families; the endpoint of ``ending`` is about to go."""
         chosen = list(nodes)
-        self.lab.apply([self._slice("IPv4", chosen), self._slice("IPv6", chosen)])
+        self.lab.apply([self._slice("IPv4", chosen, ending), self._slice("IPv6", chosen, ending)])
 
-    def _slice(self, family: str, nodes: list[str]) -> dict[str, Any]:
+    def _slice(self, family: str, nodes: list[str], ending: str) -> dict[str, Any]:
         labels = {"kubernetes.io/service-name": self.service}
         name = f"{self.service}-{family.lower()}"
-        ready = {"ready": True}
         return {
             "apiVersion": "discovery.k8s.io/v1",
             "kind": "EndpointSlice",
@@ -142,7 +141,11 @@ class Scene(Speakers):
             "addressType": family,
             "ports": [{"port": WEB_PORT, "name": ""}],
             "endpoints": [
-                {"addresses": [self._pod(family, n)], "nodeName": n, "conditions": ready}
+                {
+                    "addresses": [self._pod(family, n)],
+                    "nodeName": n,
+                    "conditions": _serving(stays=n != ending),
+                }
                 for n in nodes
             ],
         }
@@ -191,6 +194,10 @@ class Scene(Speakers):
         """A sniffer, while somebody at the switch asks for each address every 5 ms."""
         with self.lab.capture("lan", TALK) as capture, Asker(self.lab, self.addresses, ASK):
             yield capture
+
+
+def _serving(stays: bool) -> dict[str, bool]:
+    return {"ready": stays, "serving": True, "terminating": not stays}
 
 
 def _connects(prober: Prober) -> bool:
