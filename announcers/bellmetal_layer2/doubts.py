@@ -23,7 +23,6 @@ from collections.abc import Iterable
 
 from bellmetal_layer2.beacon import EVERYBODY, MOST_ECHOES, Beacon
 from bellmetal_layer2.peers import Life, Peer
-from bellmetal_layer2.places import ANYWHERE
 from bellmetal_layer2.roster import Roster
 from bellmetal_layer2.succession import Candidacy
 
@@ -31,6 +30,7 @@ UNREAD = 150.0  # seconds after the start in which members may be heard that can
 LISTEN = 0.5  # seconds for which such a one counts as heard
 ASK_EVERY = 0.3  # seconds between two questions to a node that is doubted
 ANSWER = 2.0  # seconds for which an answer is waited
+UNDERSTOOD = 2.0  # seconds for which a beacon that was understood counts
 MOST_UNREAD = 256  # names that are kept: anybody can invent them
 
 
@@ -120,7 +120,11 @@ class Doubts:
             self._unread.clear()
         heard = [name for name, heard_at in self._unread.items() if now - heard_at < LISTEN]
         # one that is understood too is not silent: somebody else uses its name
-        silent = {name for name in heard if roster.life(name, ANYWHERE, now) is not Life.ALIVE}
+        silent = {name for name in heard if now - _told_at(roster.peer(name)) > UNDERSTOOD}
         known = [*items] if silent else []
         nodes = {name for item in known for name in item.nodes}
         return sorted(silent & nodes if known else silent)
+
+
+def _told_at(peer: Peer) -> float:
+    return float("-inf") if peer.told_at is None else peer.told_at

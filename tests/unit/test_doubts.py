@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from bellmetal.announcer import Liveness
 from bellmetal_layer2.beacon import EVERYBODY, Beacon
 from bellmetal_layer2.doubts import ANSWER, ASK_EVERY, LISTEN, MOST_UNREAD, UNREAD, Doubts
 from bellmetal_layer2.messages import Heard, Unreadable
@@ -166,9 +167,18 @@ def test_for_two_minutes_and_a_half_after_the_start_at_most() -> None:
 
 def test_one_that_is_understood_too_is_not_waited_for() -> None:
     it, roster = Doubts(0.0), Roster("n1", 0.0)
-    roster.peer("n2").lives[ANYWHERE] = Life.ALIVE
+    roster.peer("n2").told_at = 0.5
     it.unreadable("n2", 1.0)
     assert it.unread([], roster, 1.0) == []
+
+
+def test_what_gossip_says_does_not_make_it_understood() -> None:
+    """Gossip may have the new key already; what it claims is not known all the same."""
+    it, roster = Doubts(0.0), Roster("n1", 0.0)
+    roster.peer("n2").gossip = Liveness.ALIVE
+    assert roster.life("n2", ANYWHERE, 1.0) is Life.ALIVE
+    it.unreadable("n2", 1.0)
+    assert it.unread([], roster, 1.0) == ["n2"]
 
 
 def test_invented_names_are_bounded() -> None:
