@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from bellmetal.addresses import IPAddress
 from bellmetal.announcer import Liveness
 from bellmetal.facts import Claim, Interface
-from bellmetal.intents import Announcement, NodeSet
+from bellmetal.intents import Announcement, Intents, NodeSet
 from bellmetal_layer2.beacon import Beacon
 from bellmetal_layer2.messages import (
     Effect,
@@ -110,7 +110,7 @@ class Lan:
             address: self._announcement(address, 1, names[n % len(names)])
             for n, address in enumerate(self.addresses)
         }
-        self.set = NodeSet(SET, dict.fromkeys(names, ""))
+        self.sets = {SET: NodeSet(SET, dict.fromkeys(names, ""))}
         self.parted_at = 0.0  # when who hears whom has changed last
         self.log: list[str] = []
         self.on_change: Callable[[], None] = lambda: None
@@ -123,6 +123,12 @@ class Lan:
     def _announcement(self, address: IPAddress, term: int, owner: str) -> Announcement:
         successors = tuple(name for name in self.nodes if name != owner)[:2]
         return Announcement(address, term, owner, SET, successors)
+
+    def use(self, intents: Intents) -> None:
+        """What the controller's own plan says, in place of what this LAN made up."""
+        self.plan = {item.address: item for item in intents.announcements}
+        self.addresses = list(self.plan)
+        self.sets = {item.name: item for item in intents.node_sets}
 
     # --- the clock -------------------------------------------------------------------------------
 
@@ -324,7 +330,7 @@ class Lan:
         if node.hanging:
             self.after(0.5, 0.5, lambda: self._want(node, boot))
             return
-        effects = node.machine.want(node.slices.values(), {SET: self.set}, self.now)
+        effects = node.machine.want(node.slices.values(), self.sets, self.now)
         self._perform(node, effects)
 
     def crash(self, name: str) -> None:

@@ -19,7 +19,7 @@ from bellmetal.allocation import allocate
 from bellmetal.holdings import Holding
 from bellmetal.intents import Intents
 from bellmetal.planning import plan
-from builders import cluster, l2_advertisement, node, pool, service
+from builders import cluster, pool, service
 from simulated_lan import Lan
 
 STEP = 0.05  # simulated seconds between two looks
@@ -27,13 +27,8 @@ STEP = 0.05  # simulated seconds between two looks
 
 def planned(names: list[str], count: int) -> Intents:
     """What the controller would say of that many Services."""
-    pools = [pool("lan", "10.0.0.0/16")]
-    everything = cluster(
-        pools=pools,
-        l2_advertisements=[l2_advertisement()],
-        services=[service(f"web-{number}") for number in range(count)],
-        nodes=[node(name) for name in names],
-    )
+    services = [service(f"default/web-{number}") for number in range(count)]
+    everything = cluster(*services, pools=[pool("lan", "10.0.0.0/16")], nodes=names)
     allocations = allocate(everything, {}, "2026-01-01T00:00:00Z")
     held = {
         address: Holding(address, 1, "lan")
