@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from bellmetal.addresses import IPAddress, IPNetwork
-from bellmetal.facts import ClaimOrder
+from bellmetal.facts import MOST_AHEAD, ClaimOrder
 from bellmetal.intents import Announcement, rank
 from bellmetal_layer2.peers import Life, Peer
 from bellmetal_layer2.places import ANYWHERE, Place
@@ -15,7 +15,6 @@ from bellmetal_layer2.roster import Roster
 SPEAK_UP = 3.0  # seconds that a living node has to claim what is its turn to claim
 HELD_AGAINST = 2.0  # seconds of silence on this LAN that cost a node what it held, however it lives
 LAST_EPOCH = 2**32 - 1  # as wide as a beacon's field is: whoever lies cannot count beyond it
-MOST_AHEAD = 1_000_000  # terms that a claim may be ahead of what the slices say here
 
 
 @dataclass(slots=True)

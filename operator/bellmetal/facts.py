@@ -7,6 +7,10 @@ from dataclasses import dataclass, field
 
 from bellmetal.addresses import IPAddress
 
+# Terms that a claim may be ahead of what the slices say: whoever lies cannot count so far that
+# nobody can follow.
+MOST_AHEAD = 1_000_000
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class ClaimOrder:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from bellmetal.addresses import IPAddress
 from bellmetal.cluster import Node
-from bellmetal.facts import Claim, ClaimOrder
+from bellmetal.facts import MOST_AHEAD, Claim, ClaimOrder
 from bellmetal.intents import Announcement, NodeSet, rank
 
 
@@ -32,13 +32,17 @@ def standings(
 
     A provisional claim counts once the API itself says that the slices' owner is not ready.
     """
+    standing = list(announcements)
+    terms = {item.address: item.term for item in standing}
     highest: dict[IPAddress, Claim] = {}
     for claim in claims:
         known = highest.get(claim.address)
+        if claim.order.term > terms.get(claim.address, 0) + MOST_AHEAD:
+            continue  # a speaker that lies
         if known is None or _claim_order(claim) > _claim_order(known):
             highest[claim.address] = claim
     found, sets = {}, node_sets or {}
-    for item in announcements:
+    for item in standing:
         best = highest.get(item.address)
         owner, term = item.owner, item.term
         if best is not None and best.node != owner and _counts(best, item, nodes.get(owner)):

@@ -7,11 +7,11 @@ import ipaddress
 from tests.unit.test_ownership import FIRM, IP, Story, announcement, events, of
 
 from bellmetal.announcer import Liveness
-from bellmetal.facts import ClaimOrder, Interface
+from bellmetal.facts import MOST_AHEAD, ClaimOrder, Interface
 from bellmetal.intents import NodeSet
 from bellmetal_layer2.beacon import ClaimNews
 from bellmetal_layer2.messages import Emit, Heard, Own, Usable, Yield
-from bellmetal_layer2.succession import LAST_EPOCH, MOST_AHEAD, SPEAK_UP
+from bellmetal_layer2.succession import LAST_EPOCH, SPEAK_UP
 
 ETH0 = Interface("eth0", 2, bytes(6), up=True, subnets=("203.0.113.1/24",))
 ETH1 = Interface("eth1", 3, bytes(6), up=True, subnets=("192.0.2.1/24",))

@@ -9,7 +9,7 @@ import pytest
 from bellmetal.addresses import IPAddress, parse_address
 from bellmetal.allocation import Allocations
 from bellmetal.cluster import Cluster, Endpoints, Node
-from bellmetal.facts import Claim, ClaimOrder
+from bellmetal.facts import MOST_AHEAD, Claim, ClaimOrder
 from bellmetal.holdings import Holdings
 from bellmetal.intents import Announcement, Intents, ServiceId, Withheld, WithheldReason, rank
 from bellmetal.planning import ALL_NODES, plan
@@ -520,6 +520,12 @@ def test_every_address_of_a_service_is_announced() -> None:
     assert tuple(item.address for item in intents.announcements) == addresses(
         "192.0.2.1", "192.0.2.2"
     )
+
+
+def test_a_claim_of_a_term_that_cannot_be_is_not_believed() -> None:
+    lie, truth = claim(node="n3", term=5 + MOST_AHEAD + 1), claim(node="n2", term=5, epoch=1)
+    found = standings([announcement(owner="n1", term=5)], [lie, truth], {})
+    assert [item.owner for item in found.values()] == ["n2"]
 
 
 def test_owners_are_those_named_those_standing_and_those_that_claim() -> None:
