@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from dataclasses import replace
 
 from hypothesis import assume, given
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from bellmetal.addresses import IPAddress
 from bellmetal.allocation import Allocations
-from bellmetal.cluster import Cluster, Endpoints, Node
+from bellmetal.cluster import Cluster, Endpoints, Link, Node
 from bellmetal.config import L2Advertisement
 from bellmetal.facts import Claim, ClaimOrder
 from bellmetal.holdings import Holdings
@@ -92,6 +93,43 @@ def worlds(draw: st.DrawFn, preferences: bool = True) -> Cluster:
     )
 
 
+LINKS = st.sampled_from(
+    [
+        None,  # its speaker has never reported
+        (),
+        (Link("eth0", (ipaddress.ip_network("192.0.2.0/24"),)),),
+        (Link("eth0", (ipaddress.ip_network("10.0.0.0/8"),)),),
+        (Link("eth1", (ipaddress.ip_network("192.0.0.0/16"),)),),
+    ]
+)
+
+
+@st.composite
+def restless(draw: st.DrawFn) -> Cluster:
+    """With drains, orders, interfaces, endpoints that end, and nodes that come and go."""
+    world = draw(worlds())
+    names = st.frozensets(st.sampled_from(NODES), max_size=3)
+    draining = draw(names)
+    links = {name: draw(LINKS) for name in world.nodes}
+    return replace(
+        world,
+        nodes={
+            name: replace(item, draining="it is" if name in draining else "")
+            for name, item in world.nodes.items()
+        },
+        services={
+            key: replace(item, move_to=draw(st.sampled_from(["", "", *NODES])))
+            for key, item in world.services.items()
+        },
+        endpoints={
+            key: replace(item, staying=item.nodes & draw(names))
+            for key, item in world.endpoints.items()
+        },
+        links={name: found for name, found in links.items() if found is not None},
+        unsteady=draw(names),
+    )
+
+
 def granted(world: Cluster) -> Allocations:
     return Allocations(
         {
@@ -112,7 +150,9 @@ def ledger_of(world: Cluster, term: int = 1) -> Holdings:
 
 def planned(world: Cluster, before: Intents | None = None) -> Intents:
     found = before.announcements if before else ()
-    return plan(world, granted(world), ledger_of(world), standings(found, [], world.nodes))
+    sets = {item.name: item for item in before.node_sets} if before else {}
+    standing = standings(found, [], world.nodes, sets)
+    return plan(world, granted(world), ledger_of(world), standing)
 
 
 def by_address(intents: Intents) -> dict[IPAddress, Announcement]:
@@ -128,6 +168,64 @@ def test_every_address_has_one_owner_or_a_reason(world: Cluster) -> None:
         a for item in granted(world).granted.values() for a in item.addresses
     )
     assert all(item.owner for item in intents.announcements)
+
+
+@given(restless(), restless())
+def test_no_plan_gives_two_owners_and_what_has_none_has_a_reason(
+    world: Cluster, then: Cluster
+) -> None:
+    before = planned(world)
+    intents = planned(then, before)
+    told = [item.address for item in intents.announcements]
+    assert len(told) == len(set(told))
+    wanted = {a for item in granted(then).granted.values() for a in item.addresses}
+    assert wanted - set(told) == {item.address for item in intents.withheld} - set(told)
+    kept = {item.address for item in intents.withheld} & set(told)
+    assert kept <= {item.address for item in before.announcements}
+
+
+@given(restless(), restless())
+def test_the_set_contains_the_owner_and_its_successors(world: Cluster, then: Cluster) -> None:
+    intents = planned(then, planned(world))
+    sets = {item.name: set(item.nodes) for item in intents.node_sets}
+    assert len(sets) == len(intents.node_sets)
+    for item in intents.announcements:
+        assert {item.owner, *item.successors} <= sets[item.node_set]
+        assert len({item.owner, *item.successors}) == 1 + len(item.successors)
+
+
+@given(restless(), restless())
+def test_whatever_happened_planning_again_gives_the_same(world: Cluster, then: Cluster) -> None:
+    first = planned(then, planned(world))
+    assert planned(then, first) == first
+
+
+@given(restless(), restless())
+def test_a_present_owner_stays_unless_a_rule_says_otherwise(world: Cluster, then: Cluster) -> None:
+    then = replace(then, services={**then.services, **world.services})
+    before = by_address(planned(world))
+    intents = planned(then, planned(world))
+    sets = {item.name: set(item.nodes) for item in intents.node_sets}
+    withheld = {item.address for item in intents.withheld}
+    for item in intents.announcements:
+        if item.address not in before or before[item.address].owner == item.owner:
+            continue
+        former, services = before[item.address].owner, [then.services[s.key] for s in item.services]
+        moved = [
+            former not in sets[item.node_set],
+            any(service.move_to == item.owner for service in services),
+            any(
+                service.local_only and former not in then.endpoints[service.key].staying
+                for service in services
+            ),
+            then.living(item.owner) and item.owner not in then.unsteady and prefers(then),
+        ]
+        assert any(moved)
+        assert item.address not in withheld or former not in then.nodes or moved[0]
+
+
+def prefers(world: Cluster) -> bool:
+    return any(item.preferred for item in world.config.l2_advertisements)
 
 
 @given(worlds())
