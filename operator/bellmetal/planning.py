@@ -19,7 +19,7 @@ Where no node has an interface any more (a switch restarts), what stands is kept
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 
 from bellmetal.addresses import IPAddress
@@ -147,11 +147,13 @@ class _Considering:
             return None
         field = selection.field(address)
         if kept := not field.weights:
-            field, no = self._kept(address, selection)
+            here = selection.weights.keys()
+            names = here & endpoints.nodes if service.local_only else here
+            field, no = self._kept(address, selection, names)
             self._withhold(service, address, WithheldReason.NO_NODES, no)
-        if service.local_only and field.weights:
+        elif service.local_only:
             field = selection.local(field, endpoints)
-            if not field.weights and not kept:
+            if not field.weights:
                 self._withhold_local(service, address, selection, endpoints)
         if not field.weights:
             return None
@@ -165,14 +167,16 @@ class _Considering:
             order=service.move_to,
         )
 
-    def _kept(self, address: IPAddress, selection: Selection) -> tuple[Field, str]:
-        """Nobody has an interface for it: the set and the owner that stand, if they do; and a
-        sentence."""
+    def _kept(
+        self, address: IPAddress, selection: Selection, able: Collection[str]
+    ) -> tuple[Field, str]:
+        """Nobody has an interface for it: the set and the owner that stand, if they are able but
+        for that; and a sentence."""
         lacking = selection.all_that_lack(selection.weights, address)
         message = f"no node has an interface for it: {lacking}"
         present = self._standing.get(address)
         last = present.node_set if present else None
-        names = [name for name in last.nodes if name in selection.weights] if last else []
+        names = [name for name in last.nodes if name in able] if last else []
         if last is None or present is None or present.owner not in names:
             return Field(NodeSet(""), {}, {}), message
         if len(names) < len(last.nodes):
@@ -199,7 +203,7 @@ def _join(item: Wanted, other: Wanted) -> bool:
         return False
     item.field = field
     item.services += other.services
-    item.kept = item.kept or other.kept
+    item.kept = item.kept and other.kept
     item.interfaces = (
         item.interfaces | other.interfaces if item.interfaces and other.interfaces else frozenset()
     )

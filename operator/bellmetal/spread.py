@@ -106,12 +106,14 @@ class Spread:
     def _present(self, item: Wanted) -> str:
         """Who owns it by order or as before; empty if it has to be chosen."""
         weights = item.field.weights
+        if item.kept and item.present:
+            return item.present.owner
         if item.order in weights and self._cluster.living(item.order):
             return item.order
         owner = item.present.owner if item.present else ""
         if owner not in weights:
             return ""
-        if item.kept or item.order == owner:
+        if item.order == owner:
             return owner
         if owner in item.field.ending:
             return ""

@@ -245,6 +245,31 @@ class Scene:
         body = {"metadata": metadata, "addressType": "IPv4", "ports": ports, "endpoints": items}
         self.rest.post(ENDPOINTS, body)
 
+    # --- nodes and speakers -----------------------------------------------------------------------
+
+    def node(
+        self, name: str, annotations: Mapping[str, str | None] | None = None, **spec: Any
+    ) -> None:
+        """Changes a Node."""
+        body = {"metadata": {"annotations": dict(annotations or {})}, "spec": spec}
+        self.rest.request("PATCH", f"/api/v1/nodes/{name}", body, MERGE)
+
+    def report(self, node: str, boot: str = "1", **interfaces: Iterable[str]) -> None:
+        """What the speaker of a node would report: its interfaces with their subnets."""
+        found = [
+            {"name": name, "up": True, "subnets": self.texts(list(subnets))}
+            for name, subnets in interfaces.items()
+        ]
+        status = {"version": 1, "bootID": boot, "interfaces": found}
+        path = f"{INTERNAL}/speakerreports"
+        try:
+            self.rest.request("PATCH", f"{path}/{node}", {"status": status}, MERGE)
+        except ApiError as error:
+            if error.status != 404:
+                raise
+            body = {"apiVersion": "bellmetal.io/v1alpha1", "kind": "SpeakerReport"}
+            self.rest.post(path, body | {"metadata": {"name": node}, "status": status})
+
     # --- what came of it --------------------------------------------------------------------------
 
     def events(self, kind: str, name: str) -> list[Json]:
@@ -293,6 +318,18 @@ class Scene:
     def mark(self) -> int:
         """This place in the audit log."""
         return len(self.lab.control_plane.audit_events())
+
+    def announced(self, name: str) -> Json | None:
+        """What the slices say of a Service's first address, with the nodes of its set."""
+        slices = self.slices().values()
+        sets = {one["name"]: one for item in slices for one in item["spec"].get("nodeSets", [])}
+        for item in slices:
+            for found in item["spec"].get("announcements", []):
+                if any(service["name"] == name for service in found["services"]):
+                    node_set = sets[found["nodeSet"]]
+                    nodes = sorted(node["name"] for node in node_set.get("nodes", []))
+                    return {**found, "nodes": nodes, "networks": node_set.get("networks", [])}
+        return None
 
     # --- between tests ----------------------------------------------------------------------------
 

@@ -194,6 +194,20 @@ def test_while_all_are_out_owner_term_and_set_stay_and_it_is_said() -> None:
     assert planned(there, before=now) == before
 
 
+def test_no_order_and_no_drain_moves_what_is_kept() -> None:
+    there = cluster(LOCAL, links=dict.fromkeys(["n1", "n2", "n3"], (LAN,)))
+    before = planned(there)
+    owner = before.announcements[0].owner
+    heir = before.announcements[0].successors[0]
+    out = replace(
+        there,
+        links=ALL_OUT,
+        nodes={**there.nodes, owner: node(owner, draining=DRAINING)},
+        services={"shop/web": service("shop/web", local_only=True, move_to=heir)},
+    )
+    assert planned(out, before=before).announcements == before.announcements
+
+
 def test_a_new_address_is_withheld_while_all_are_out() -> None:
     found = planned(cluster(WEB, links=ALL_OUT))
     assert (found.announcements, len(found.withheld)) == ((), 1)
