@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from bellmetal import kube, resources
@@ -21,6 +22,7 @@ from builders import (
     service_object,
 )
 
+DRAIN = "bellmetal.io/drain"
 BOTH = (
     "service can not have both metallb.io/loadBalancerIPs and svc.Spec.LoadBalancerIP:"
     " keep the annotation, the field is deprecated in Kubernetes"
@@ -321,3 +323,62 @@ def test_addresses_that_are_given_last() -> None:
     assert kube.shy_addresses([report]) == frozenset(
         addresses("192.0.2.7", "192.0.2.0", "192.0.2.255", "192.0.2.1", "fd00::7", "fd00::")
     )
+
+
+# --- nodes and their speakers --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("annotations", "spec", "on_cordon", "draining"),
+    [
+        ({}, {}, True, ""),
+        ({DRAIN: "true"}, {}, False, f"it has the annotation {DRAIN}"),
+        ({DRAIN: "false"}, {}, False, ""),
+        ({DRAIN: "yes"}, {}, False, ""),
+        ({}, {"unschedulable": True}, False, ""),
+        ({}, {"unschedulable": True}, True, "it is cordoned"),
+        ({}, {"taints": ["example.com/x"]}, True, ""),
+        *(
+            ({}, {"taints": ["example.com/x", key]}, False, f"it has the taint {key}")
+            for key in kube.DRAIN_TAINTS
+        ),
+    ],
+)
+def test_which_nodes_are_draining(
+    annotations: dict[str, str], spec: dict[str, Any], on_cordon: bool, draining: str
+) -> None:
+    taints = [resources.Taint(key) for key in spec.get("taints", [])]
+    body = msgspec.structs.replace(
+        node_object("n1", annotations=annotations),
+        spec=resources.NodeSpec(spec.get("unschedulable", False), taints or None),
+    )
+    assert kube.node(body, on_cordon).draining == draining
+
+
+@pytest.mark.parametrize(
+    ("subnets", "networks", "ipv6"),
+    [
+        ([], "", False),
+        (["192.0.2.1/24", "10.0.0.1/8"], "10.0.0.0/8 192.0.2.0/24", False),
+        (["192.0.2.1/32", "2001:db8::1/128"], "", False),
+        (["169.254.1.1/16", "fe80::1/64"], "", True),
+        (["fe80::1/64", "2001:db8::1/64", "192.0.2.1/24"], "192.0.2.0/24 2001:db8::/64", True),
+        (["rubbish", "192.0.2.1/24"], "192.0.2.0/24", False),
+    ],
+)
+def test_networks_of_an_interface(subnets: list[str], networks: str, ipv6: bool) -> None:
+    [link] = kube.links([report_object("n1", eth0=subnets)])["n1"]
+    assert (link.name, " ".join(map(str, link.networks)), link.ipv6) == ("eth0", networks, ipv6)
+
+
+def test_an_interface_that_is_down_is_none() -> None:
+    body = resources.SpeakerReport(
+        metadata=metadata("metallb-system/n1"),
+        status=resources.SpeakerReportStatus(interfaces=[resources.ReportedInterface("eth0")]),
+    )
+    assert kube.links([body]) == {"n1": ()}
+
+
+def test_a_service_may_ask_to_be_moved() -> None:
+    name = "bellmetal.io/move-to"
+    assert kube.service(service_object(meta={"annotations": {name: "n3"}})).move_to == "n3"

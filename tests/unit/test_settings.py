@@ -34,6 +34,12 @@ def test_a_controller_needs_no_settings() -> None:
     assert parse("controller") == ControllerSettings(COMMON, "", False, OnOrphan.KEEP)
 
 
+def test_a_controller_may_drain_what_is_cordoned() -> None:
+    found = parse("controller --drain-on-cordon")
+    assert isinstance(found, ControllerSettings)
+    assert found.drain_on_cordon
+
+
 def test_a_speaker_needs_the_name_of_its_node_alone() -> None:
     assert parse("speaker --node-name n1") == SpeakerSettings(
         common=COMMON,
