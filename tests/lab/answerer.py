@@ -31,17 +31,26 @@ BEAT = 0.001  # seconds between two looks at the loop
 
 
 class Pulse:
-    """How long the loop was busy with one thing, at the worst, since the last look."""
+    """How long the loop stood, at the worst, and how much CPU it used then; milliseconds."""
 
     def __init__(self) -> None:
-        self.worst = 0.0
+        self._stood = self._worked = 0.0
+
+    def look(self) -> dict[str, float]:
+        """Since the last look."""
+        found = {"stood": round(self._stood * 1e3, 1), "worked": round(self._worked * 1e3, 1)}
+        self._stood = self._worked = 0.0
+        return found
 
     async def run(self) -> None:
-        last = time.monotonic()
+        """For ever."""
+        last, used = time.monotonic(), time.thread_time()
         while True:
             await asyncio.sleep(BEAT)
-            now = time.monotonic()
-            self.worst, last = max(self.worst, now - last - BEAT), now
+            now, cpu = time.monotonic(), time.thread_time()
+            self._stood = max(self._stood, now - last - BEAT)
+            self._worked = max(self._worked, cpu - used)
+            last, used = now, cpu
 
 
 def addresses(text: str) -> Iterator[IPAddress]:
@@ -91,16 +100,15 @@ async def main(flags: argparse.Namespace) -> None:
     share = tuple(
         Announcement(item, 1, NODE, SET, interfaces=only, refresh=flags.refresh) for item in wanted
     )
-    pulse.worst = 0.0
+    pulse.look()
     await announcer.apply(Desired(share, {SET: NodeSet(SET, {NODE: ""})}))
     while len(announcer.status().owned) < len(wanted):
         await asyncio.sleep(0.02)
     print(
-        json.dumps({"ready": round(time.monotonic() - began, 3), "stood": pulse.worst}), flush=True
+        json.dumps({"ready": round(time.monotonic() - began, 3), **pulse.look()}), flush=True
     )
-    pulse.worst = 0.0
     await stop.wait()
-    print(json.dumps({"stood": pulse.worst}), flush=True)
+    print(json.dumps(pulse.look()), flush=True)
     if watching is not None:
         watching.cancel()
     await announcer.close(gracefully=False)

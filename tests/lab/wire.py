@@ -37,7 +37,8 @@ class Wire:
         up = ["link set lo up", f"link set {LINK} up"]
         netns.ip([veth, *up, f"addr add {NODE_IP}/16 dev {LINK}"], self.node)
         netns.ip([*up, f"addr add {CLIENT_IP}/16 dev {LINK}"], self.client)
-        until(lambda: self.link_local(self.node) != "", "the link has its link-local address", 5)
+        for name in (self.node, self.client):
+            until(lambda n=name: self.link_local(n) != "", "its link-local address may be used", 5)
         return self
 
     def __exit__(self, *problem: object) -> None:
