@@ -40,6 +40,7 @@ from bellmetal_layer2.responder import Arrived, Ignored, Responder, ResponderEff
 log = logging.getLogger(__name__)
 
 MOST_NAMED = 5  # addresses in a finding
+MOST_LINES = 100  # of the log, for what happened at one moment
 HANDOVER = 1.0  # seconds that a planned end waits for others to take over
 
 
@@ -207,7 +208,8 @@ class Layer2Announcer:
 
     def _perform(self, effects: list[Effect]) -> None:
         now = self._context.clock()
-        changed = False
+        said = [effect for effect in effects if isinstance(effect, Said)]
+        changed = bool(said)
         for effect in effects:
             match effect:
                 case Emit(item):
@@ -217,10 +219,10 @@ class Layer2Announcer:
                     self._context.members.send(node, data)
                 case Own(address):
                     names, refresh = self._names(address), self._refresh(address)
-                    self._answering.run(self._responder.own(address, names, now, refresh))
+                    self._responder.take(address, names, now, refresh)
                     changed = True
                 case Yield(address, _):
-                    self._answering.run(self._responder.disown(address, now))
+                    self._responder.release(address, now)
                     changed = True
                 case Reassert(address, against):
                     log.warning(
@@ -233,11 +235,19 @@ class Layer2Announcer:
                 case Flush(_):  # old beacons would tell of a world that is gone
                     for link in self._links.values():
                         link.flush()
-                case Said(event, message):
-                    log.info(message, extra={"op": "ownership", "event": event})
-                    changed = True
         if changed:
+            self._answering.run(self._responder.tick(now))
             self._context.changed()
+        self._say(said)
+
+    def _say(self, said: list[Said]) -> None:
+        """A line of the log costs more than a decision: of thousands at once only the first."""
+        for number, item in enumerate(said):
+            level = logging.INFO if number < MOST_LINES else logging.DEBUG
+            log.log(level, item.message, extra={"op": "ownership", "event": item.event})
+        if len(said) > MOST_LINES:
+            more = len(said) - MOST_LINES
+            log.info("… and %d more like these", more, extra={"op": "ownership", "event": "more"})
 
     def _emit(self, item: beacon.Beacon) -> None:
         payload = beacon.encode(item, *self._context.keys().signing)

@@ -129,12 +129,18 @@ class Responder:
 
         It is announced again every ``refresh`` seconds; 0: only now.
         """
+        self.take(address, interfaces, now, refresh)
+        return self.tick(now)
+
+    def take(
+        self, address: IPAddress, interfaces: frozenset[str], now: float, refresh: int = 0
+    ) -> None:
+        """As `own`; the next tick tells the LAN. For thousands at once."""
         before = self.places(address)
         self._owned[address], self._refresh[address] = interfaces, refresh
         after = self.places(address)
         for name in sorted(before | after):
             self._place(address, name, name in after, now)
-        return self.tick(now)
 
     def restrict(
         self, address: IPAddress, interfaces: frozenset[str], now: float, refresh: int = 0
@@ -156,11 +162,15 @@ class Responder:
 
     def disown(self, address: IPAddress, now: float) -> list[ResponderEffect]:
         """Answer no more, announce no more."""
+        self.release(address, now)
+        return self.tick(now)
+
+    def release(self, address: IPAddress, now: float) -> None:
+        """As `disown`; the next tick leaves its groups."""
         for name in self.places(address):
             self._place(address, name, False, now)
         self._owned.pop(address, None)
         self._refresh.pop(address, None)
-        return self.tick(now)
 
     def places(self, address: IPAddress) -> frozenset[str]:
         """The interfaces on which an address is answered for; none if it is not owned."""

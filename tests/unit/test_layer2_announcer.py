@@ -341,6 +341,19 @@ async def test_who_is_not_heard_is_whispered_to(node: type[Node]) -> None:
     await it.it.close(gracefully=False)
 
 
+async def test_of_thousands_at_once_the_log_has_the_first_and_how_many_more(
+    node: type[Node], caplog: pytest.LogCaptureFixture
+) -> None:
+    it = node()
+    await it.start()
+    caplog.set_level(logging.INFO)
+    await it.apply(*(announcement(IP + number) for number in range(301)))
+    lines = [text for text in caplog.messages if "is ours" in text]
+    assert len(lines) == 100
+    assert caplog.messages[-1] == "… and 200 more like these"
+    await it.it.close(gracefully=False)
+
+
 async def told_in(it: Node, seconds: float) -> int:
     """How many frames told the LAN of addresses in that time."""
     before = it.counts["gratuitous_sent"]
