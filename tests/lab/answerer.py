@@ -104,9 +104,7 @@ async def main(flags: argparse.Namespace) -> None:
     await announcer.apply(Desired(share, {SET: NodeSet(SET, {NODE: ""})}))
     while len(announcer.status().owned) < len(wanted):
         await asyncio.sleep(0.02)
-    print(
-        json.dumps({"ready": round(time.monotonic() - began, 3), **pulse.look()}), flush=True
-    )
+    print(json.dumps({"ready": round(time.monotonic() - began, 3), **pulse.look()}), flush=True)
     await stop.wait()
     print(json.dumps(pulse.look()), flush=True)
     if watching is not None:

@@ -6,6 +6,8 @@ For what concerns one speaker and its links: how fast it answers, what it says w
 from __future__ import annotations
 
 import contextlib
+import errno
+import itertools
 import os
 import socket
 import subprocess
@@ -15,11 +17,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from lab import netns, sockets
-from lab.guard import TESTS
+from lab.guard import TESTS, watch_signals
 from lab.waiting import until
 
 NODE_IP, CLIENT_IP = "10.76.0.1", "10.76.0.2"
 LINK = "eth0"  # on both ends
+_numbers = itertools.count(1)
 
 
 class Wire:
@@ -27,10 +30,13 @@ class Wire:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.node, self.client = (f"bmwire-{os.getpid()}-{end}" for end in ("node", "client"))
+        prefix = f"bmwire-{os.getpid()}-{next(_numbers)}"
+        self.node, self.client = f"{prefix}-node", f"{prefix}-client"
         self._children: list[subprocess.Popen[bytes]] = []
+        self._sockets: list[socket.socket] = []
 
     def __enter__(self) -> Wire:
+        watch_signals()
         for name in (self.node, self.client):
             netns.claim(name)
         veth = f"link add {LINK} type veth peer name {LINK} netns {self.client}"
@@ -42,6 +48,8 @@ class Wire:
         return self
 
     def __exit__(self, *problem: object) -> None:
+        for opened in self._sockets:
+            opened.close()
         for child in self._children:
             child.kill()
             child.wait()
@@ -63,10 +71,10 @@ class Wire:
         return bytes.fromhex(sockets.inside(namespace, lambda: _mac(link)).replace(":", ""))
 
     def packets(self, namespace: str, ethertype: int = 3, link: str = LINK) -> socket.socket:
-        """A packet socket there (3: every frame)."""
-        number = socket.htons(ethertype)
+        """A packet socket there (3: every frame); closed with the wire."""
         opened = sockets.open_in(namespace, socket.AF_PACKET, socket.SOCK_RAW, 0)
-        opened.bind((link, number if ethertype == 3 else ethertype))
+        self._sockets.append(opened)
+        opened.bind((link, ethertype))
         return opened
 
     def start(self, namespace: str, log: str, *argv: str) -> subprocess.Popen[bytes]:
@@ -123,11 +131,22 @@ def _mac(link: str) -> str:
         return sockets.mac_of(control, link)
 
 
-def drain(opened: socket.socket, seconds: float) -> list[tuple[float, bytes]]:
-    """Every frame that comes in that time, with its moment (monotonic)."""
-    until_, found = time.monotonic() + seconds, []
-    while (left := until_ - time.monotonic()) > 0:
-        opened.settimeout(left)
-        with contextlib.suppress(TimeoutError):
-            found.append((opened.recv(2048), time.monotonic()))
-    return [(at, frame) for frame, at in found]
+class Ear:
+    """Hears what comes in on a link's end from the moment on at which it was made."""
+
+    def __init__(self, wire: Wire, namespace: str, link: str = LINK) -> None:
+        self._socket = wire.packets(namespace, link=link)
+        self._socket.settimeout(0.05)
+
+    def listen(self, seconds: float) -> list[bytes]:
+        """All frames of so many seconds, and those that came before."""
+        end, found = time.monotonic() + seconds, []
+        while time.monotonic() < end:
+            try:
+                found.append(self._socket.recv(2048))
+            except TimeoutError:
+                continue
+            except OSError as problem:
+                if problem.errno != errno.ENETDOWN:  # it is told once, and goes on when it is up
+                    raise
+        return found

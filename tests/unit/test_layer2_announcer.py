@@ -364,6 +364,7 @@ async def told_in(it: Node, seconds: float) -> int:
     return it.counts["gratuitous_sent"] - before
 
 
+@pytest.mark.slow
 async def test_at_rest_the_lan_is_told_again_as_the_announcement_wants(node: type[Node]) -> None:
     it = node()
     await it.start()
@@ -374,6 +375,7 @@ async def test_at_rest_the_lan_is_told_again_as_the_announcement_wants(node: typ
     await it.it.close(gracefully=False)
 
 
+@pytest.mark.slow
 async def test_or_else_as_the_speaker_is_told(
     node: type[Node], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -76,6 +76,7 @@ def test_the_last_of_five_thousand_is_said_within_three_seconds() -> None:
     assert max(it_is_said.values()) <= 3.0
 
 
+@pytest.mark.slow
 def test_every_one_of_five_thousand_is_repeated_and_nothing_piles_up() -> None:
     heard = follow(begun(5000), 1e9)
     times = [[at for at, address in heard if address == one] for one in many(5000)[::500]]
@@ -162,6 +163,7 @@ def test_during_its_burst_an_address_is_not_repeated_beyond_it() -> None:
     assert len(follow(it, REPEATS[-1])) == 1 + len(REPEATS)
 
 
+@pytest.mark.slow
 def test_at_rest_is_last_and_does_not_pile_up() -> None:
     it = resting(3000, 1)
     it.announce(IP6)
