@@ -21,6 +21,7 @@ from bellmetal.addresses import IPAddress
 from bellmetal.facts import Interface
 from bellmetal_layer2 import arp, ndp
 from bellmetal_layer2.groups import Groups, Join, Leave
+from bellmetal_layer2.places import has_ipv6
 from bellmetal_layer2.replies import Replies
 from bellmetal_layer2.schedule import Schedule
 
@@ -88,7 +89,7 @@ class Responder:
         """
         before, self._interfaces = self._interfaces, {item.name: item for item in interfaces}
         had_ipv6 = self._with_ipv6
-        self._with_ipv6 = frozenset(item.name for item in self._interfaces.values() if _ipv6(item))
+        self._with_ipv6 = frozenset(item.name for item in self._interfaces.values() if has_ipv6(item))
         indices = {(item.name, item.index) for item in self._interfaces.values()}
         gone = {item.name for item in before.values() if (item.name, item.index) not in indices}
         self._groups.forget(frozenset(gone))
@@ -269,9 +270,3 @@ class Responder:
         else:
             return []
         return effects + [Transmit(name, frame, address, gratuitous=True) for frame in frames]
-
-
-def _ipv6(interface: Interface) -> bool:
-    """Whether an interface has an IPv6 link-local address."""
-    addresses = (ipaddress.ip_interface(subnet).ip for subnet in interface.subnets)
-    return any(item.version == 6 and item.is_link_local for item in addresses)
