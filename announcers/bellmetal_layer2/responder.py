@@ -89,7 +89,9 @@ class Responder:
         """
         before, self._interfaces = self._interfaces, {item.name: item for item in interfaces}
         had_ipv6 = self._with_ipv6
-        self._with_ipv6 = frozenset(item.name for item in self._interfaces.values() if has_ipv6(item))
+        self._with_ipv6 = frozenset(
+            item.name for item in self._interfaces.values() if has_ipv6(item)
+        )
         indices = {(item.name, item.index) for item in self._interfaces.values()}
         gone = {item.name for item in before.values() if (item.name, item.index) not in indices}
         self._groups.forget(frozenset(gone))
@@ -121,7 +123,8 @@ class Responder:
             self._schedules[name].every(address, self._refresh[address], now)
         else:
             self._replies[name].remove(address)
-            self._schedules[name].give_up(address)
+            schedule = self._schedules[name]
+            (schedule.give_up if address.version == 6 else schedule.forget)(address)
 
     def own(
         self, address: IPAddress, interfaces: frozenset[str], now: float, refresh: int = 0
@@ -250,7 +253,7 @@ class Responder:
         schedule, effects = self._schedules[name], list[ResponderEffect]()
         while (address := schedule.next(now)) is not None:
             said = self._about(address, name)
-            schedule.pay(len(said))
+            schedule.pay(len(said) or 1)  # what takes no frame takes its time
             effects += said
         return effects
 

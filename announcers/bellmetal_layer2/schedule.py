@@ -64,12 +64,16 @@ class Schedule:
 
     def give_up(self, address: IPAddress) -> None:
         """Announced no more; comes once more when there is time for it."""
+        self.forget(address)
+        self._given_up[address] = None
+
+    def forget(self, address: IPAddress) -> None:
+        """Announced no more, and there is nothing left to do for it."""
         self._first.pop(address, None)
         self._began.pop(address, None)
         self._every.pop(address, None)
         self._repeats.remove(address)
         self._at_rest.remove(address)
-        self._given_up[address] = None
 
     def pay(self, frames: int) -> None:
         """What was given by `next` took so many."""

@@ -208,3 +208,17 @@ def test_an_interface_that_goes_and_comes_is_joined_again() -> None:
     it = responder()
     it.interfaces([ETH1], 0.02)
     assert it.interfaces([ETH0, ETH1], 0.05) == begun(ETH0)
+
+
+def test_thousands_that_are_given_up_before_they_were_announced_do_not_hold_up_the_loop() -> None:
+    it = Responder()
+    it.interfaces([ETH0], 0.0)
+    for number in range(1000):
+        it.take(IP + number, ANY, 0.0)
+    for number in range(1000):
+        it.release(IP + number, 0.0)
+    ticks = 0
+    while (due := it.deadline()) is not None:
+        it.tick(due)
+        ticks += 1
+    assert ticks >= 10
