@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import shutil
 import subprocess
 import sys
@@ -220,6 +221,10 @@ def test_an_interface_that_comes_later_is_answered_on(scene: Scene) -> None:
     try:
         client.run(["ip", "link", "set", "late1", "up"])
         owner.run(["ip", "link", "set", "late0", "up"])
+        # in the address's subnet, as the interfaces that answer for it are
+        own = ipaddress.ip_network(f"{scene.v6}/64", strict=False)[0xBEE]
+        within = [f"{own}/64", "dev", "late0", "nodad", "noprefixroute"]
+        owner.run(["ip", "-6", "addr", "add", *within])
         group = solicited_node(scene.v6)
         until(lambda: group in scene.groups(owner.name, "late0"), "it has joined", 5)
         until(lambda: ndisc6(scene, scene.v6, "late1") != "", "it answers", 5)
