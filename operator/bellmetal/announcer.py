@@ -83,6 +83,7 @@ class Context:
     exclude: re.Pattern[str] | None = None  # interfaces to leave alone
     remembered: tuple[Claim, ...] = ()  # this node's claims before a restart
     refresh: int = 0  # seconds between announcements of what says nothing of it; 0: none
+    tally: Callable[[str, str], None] = lambda *_: None  # what happened, and which kind of it
 
 
 class Announcer(Protocol):

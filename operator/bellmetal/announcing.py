@@ -11,7 +11,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 
-from bellmetal import kube
+from bellmetal import kube, sightings
 from bellmetal.addresses import IPAddress
 from bellmetal.allocation import Allocations
 from bellmetal.api import ApiError
@@ -80,6 +80,7 @@ class Announcing:
         self.notices.withheld(intents.withheld, now, self.later)
         await self._fulfilment.settle(judge(cluster, intents, contents.announcements), now)
         await self._tell_unannounced(cluster, intents)
+        await self._tell_doubts(cluster, allocations)
         await self._tidy_statuses(owners_of(intents.announcements, standing, claims))
 
     async def _tell_unannounced(self, cluster: Cluster, intents: Intents) -> None:
@@ -87,6 +88,12 @@ class Announcing:
         wanted = {key: not_announced(item) for key, item in self.notices.unannounced.items()}
         patches = condition_patches(cluster.services, kube.ANNOUNCED, wanted, withheld)
         if failed := await self.patch(patches):
+            raise failed[0]
+
+    async def _tell_doubts(self, cluster: Cluster, allocations: Allocations) -> None:
+        """What speakers say of how the LAN sees addresses; the events are theirs."""
+        wanted = sightings.conditions(self.world.reports.nouns.values(), cluster, allocations)
+        if failed := await self.patch(condition_patches(cluster.services, kube.SEEN, wanted)):
             raise failed[0]
 
     async def _raise_terms(

@@ -22,7 +22,7 @@ from bellmetal.cluster import (
     Shown,
 )
 from bellmetal.config import DRAIN
-from bellmetal.facts import Claim, ClaimOrder
+from bellmetal.facts import Claim, ClaimOrder, Doubt, DoubtKind
 from bellmetal.intents import Allocation
 from bellmetal.validation.annotations import service_wishes
 
@@ -35,6 +35,7 @@ ALLOCATED = "bellmetal.io/AddressAllocated"
 ANNOUNCED = "bellmetal.io/Announced"
 SHOWN = "bellmetal.io/AddressShown"
 DRAIN_TAINTS = (DRAIN, "ToBeDeletedByClusterAutoscaler", "node.kubernetes.io/out-of-service")
+SEEN = "bellmetal.io/SeenOnLAN"
 
 
 def service(body: resources.Service, lb_class: str = "") -> Service:
@@ -131,7 +132,7 @@ def _shown(body: resources.Service, annotations: Mapping[str, str]) -> Shown:
     conditions = [
         Condition(item.type, item.status, item.reason, item.message)
         for item in body.status.conditions or []
-        if item.type in (ALLOCATED, ANNOUNCED, SHOWN)
+        if item.type in (ALLOCATED, ANNOUNCED, SHOWN, SEEN)
     ]
     return Shown(
         addresses=tuple(addresses),
@@ -251,6 +252,20 @@ def claims(reports: Iterable[resources.SpeakerReport]) -> list[Claim]:
                 continue
             order = ClaimOrder(item.term, item.firm, item.epoch)
             found.append(Claim(address, report.metadata.name, order))
+    return found
+
+
+def doubts(reports: Iterable[resources.SpeakerReport]) -> list[tuple[str, Doubt]]:
+    """What the nodes of all reports doubt; what cannot be read is left out."""
+    found = []
+    for report in reports:
+        for item in report.status.doubts:
+            try:
+                address, kind = parse_address(item.address), DoubtKind(item.kind)
+            except ValueError:  # AddressError is one; a newer speaker may know other kinds
+                continue
+            doubt = Doubt(address, kind, item.interface, item.owner, tuple(item.macs))
+            found.append((report.metadata.name, doubt))
     return found
 
 

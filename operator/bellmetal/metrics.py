@@ -137,3 +137,32 @@ GRATUITOUS_SENT = Tally(
     "metallb_layer2_gratuitous_sent",
     "Number of gratuitous ARP packets and unsolicited neighbour advertisements sent",
 )
+FOREIGN_HOLDERS = Gauge(
+    "bellmetal_layer2_foreign_holders",
+    "1 while a device that is no node has the address too, as this node sees it",
+    ["ip"],
+    registry=REGISTRY,
+)
+NOT_SEEN = Gauge(
+    "bellmetal_layer2_not_seen",
+    "1 while the LAN does not see the address where its owner announces it, asked by this node",
+    ["ip"],
+    registry=REGISTRY,
+)
+PROOFS = Counter(
+    "bellmetal_layer2_proofs",
+    "Number of questions to the LAN for addresses of other nodes, by what came of them",
+    ["result"],
+    registry=REGISTRY,
+)
+PROOF_TIME = Gauge(
+    "bellmetal_layer2_last_proof_timestamp_seconds",
+    "When this node last saw that the LAN sees another node's address, seconds since 1970",
+    registry=REGISTRY,
+)
+IGNORED = Counter(
+    "bellmetal_layer2_ignored",
+    "Number of frames that seemed to claim one of our addresses and were not believed, by reason",
+    ["reason"],
+    registry=REGISTRY,
+)

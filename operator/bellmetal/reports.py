@@ -6,25 +6,30 @@ Facts in, writes out, and only those that change something.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
+import itertools
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from prometheus_client import Gauge
+
 from bellmetal import resources
 from bellmetal.addresses import IPAddress
 from bellmetal.api import ApiError, Client
-from bellmetal.events import Events
-from bellmetal.facts import ClaimOrder, Facts
+from bellmetal.events import Events, timestamp
+from bellmetal.facts import ClaimOrder, Doubt, DoubtKind, Facts
 from bellmetal.follow import L2_STATUSES, Follower
 from bellmetal.intents import Announcement, ServiceId
-from bellmetal.metrics import ANNOUNCED
+from bellmetal.metrics import ANNOUNCED, FOREIGN_HOLDERS, NOT_SEEN
 
 log = logging.getLogger(__name__)
 
 REPORT_VERSION = 1
 STATUS_PAUSE = 0.02  # seconds between two ServiceL2Status writes: they are for people
+MOST_DOUBTS = 100  # in a report; `proved` counts all
 LABEL_NODE = "metallb.io/node"
 LABEL_NAME = "metallb.io/service-name"
 LABEL_NAMESPACE = "metallb.io/service-namespace"
@@ -56,10 +61,12 @@ class Reports:
         self.statuses = Follower(client, L2_STATUSES, namespace, changed, ours)
         self._written: dict[str, Any] | None = None
         self._told: dict[tuple[IPAddress, str], ClaimOrder] = {}
+        self._doubts: dict[Doubt, str] = {}  # since when, in RFC 3339
 
     async def publish(self, facts: Facts, announcements: Mapping[IPAddress, Announcement]) -> None:
         """Writes what differs from what was written; raises ApiError."""
         self._tell(facts, announcements)
+        self._tell_doubts(facts.doubts, announcements)
         await self._write_report(facts)
         await self._write_statuses(facts, announcements)
 
@@ -78,10 +85,25 @@ class Reports:
             ANNOUNCED.remove(key, "layer2", self._identity.node, str(address))
         self._told = now
 
+    def _tell_doubts(
+        self, doubts: Iterable[Doubt], announcements: Mapping[IPAddress, Announcement]
+    ) -> None:
+        """An event on each Service of an address that is newly in doubt, and the gauges."""
+        before, now = self._doubts, timestamp()
+        self._doubts = {doubt: before.get(doubt, now) for doubt in doubts}
+        for doubt in before.keys() - self._doubts.keys():
+            with contextlib.suppress(KeyError):
+                _gauge(doubt).remove(str(doubt.address))
+        for doubt in self._doubts:
+            _gauge(doubt).labels(str(doubt.address)).set(1)
+            announcement = announcements.get(doubt.address)
+            if doubt in before or announcement is None:
+                continue
+            for service in announcement.services:
+                self._events.record(_about(service), doubt.kind.reason, doubt.message, warning=True)
+
     def _tell_assigned(self, service: ServiceId, order: ClaimOrder) -> None:
-        about = resources.ObjectReference(
-            "v1", "Service", service.namespace, service.name, service.uid
-        )
+        about = _about(service)
         message = f'announcing from node "{self._identity.node}" with protocol "layer2"'
         key = f"{order.term}/{order.epoch}"  # the same claim is told once, also over a restart
         self._events.record(about, "nodeAssigned", message, once=key)
@@ -114,6 +136,7 @@ class Reports:
 
     def _report(self, facts: Facts) -> dict[str, Any]:
         """The status as plain values: every field is there, so that a merge replaces it."""
+        doubts = dict(itertools.islice(self._doubts.items(), MOST_DOUBTS))
         return {
             "version": REPORT_VERSION,
             "bootID": str(self._identity.boot),
@@ -137,7 +160,22 @@ class Reports:
                 }
                 for item in facts.interfaces
             ],
-            "findings": [{"code": f.code, "message": f.message} for f in facts.findings],
+            "findings": [
+                *({"code": f.code, "message": f.message} for f in facts.findings),
+                *({"code": d.kind.value, "message": d.message} for d in doubts),
+            ],
+            "proved": {"asked": facts.proved.asked, "seen": facts.proved.seen},
+            "doubts": [
+                {
+                    "address": str(doubt.address),
+                    "kind": doubt.kind.value,
+                    "interface": doubt.interface,
+                    "owner": doubt.owner,
+                    "macs": list(doubt.macs),
+                    "since": since,
+                }
+                for doubt, since in doubts.items()
+            ],
         }
 
     # --- ServiceL2Status -------------------------------------------------------------------------
@@ -200,6 +238,15 @@ class Reports:
         return await self._client.patch(
             resources.ServiceL2Status, f"{self.statuses.path}/{name}/status", {"status": status}
         )
+
+
+def _about(service: ServiceId) -> resources.ObjectReference:
+    return resources.ObjectReference("v1", "Service", service.namespace, service.name, service.uid)
+
+
+def _gauge(doubt: Doubt) -> Gauge:
+    foreign = (DoubtKind.HELD, DoubtKind.CONTESTED, DoubtKind.FOREIGN)
+    return FOREIGN_HOLDERS if doubt.kind in foreign else NOT_SEEN
 
 
 def reported_claims(facts: Iterable[Facts]) -> list[resources.ReportedClaim]:

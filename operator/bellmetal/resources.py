@@ -609,6 +609,24 @@ class ReportedFinding(Json, frozen=True):
     message: str = ""
 
 
+class ReportedDoubt(Json, frozen=True):
+    """SpeakerReport status.doubts[]."""
+
+    address: str = ""
+    kind: str = ""
+    interface: str = ""
+    owner: str = ""
+    macs: list[str] = field(default_factory=list)
+    since: str = ""
+
+
+class ReportedProof(Json, frozen=True):
+    """SpeakerReport status.proved."""
+
+    asked: int = 0
+    seen: int = 0
+
+
 class SpeakerReportStatus(Json, frozen=True):
     """bellmetal.io/v1alpha1 SpeakerReport status."""
 
@@ -618,6 +636,8 @@ class SpeakerReportStatus(Json, frozen=True):
     claims: list[ReportedClaim] = field(default_factory=list)
     interfaces: list[ReportedInterface] = field(default_factory=list)
     findings: list[ReportedFinding] = field(default_factory=list)
+    doubts: list[ReportedDoubt] = field(default_factory=list)
+    proved: ReportedProof = ReportedProof()
 
 
 class SpeakerReport(Object, frozen=True):

@@ -22,7 +22,7 @@ from bellmetal.addresses import IPAddress, parse_address
 from bellmetal.announcer import Announcer, Context, Desired, Members, find
 from bellmetal.api import Access, ApiError, Client, find_access
 from bellmetal.events import Events
-from bellmetal.facts import Claim, ClaimOrder, Facts, Finding
+from bellmetal.facts import Claim, ClaimOrder, Facts, Finding, Proved
 from bellmetal.follow import SLICES, Follower
 from bellmetal.health import Endpoints
 from bellmetal.intents import SliceContents, read_slices
@@ -97,6 +97,7 @@ class Speaker:
                 exclude=read_exclude_file(self.settings.exclude_file),
                 remembered=remembered,
                 refresh=self.settings.gratuitous_arp_interval,
+                tally=_tally,
             )
             self.announcers.append(announcer(context))
 
@@ -186,6 +187,10 @@ class Speaker:
             claims=tuple(claim for one in facts for claim in one.claims),
             interfaces=tuple(item for one in facts for item in one.interfaces),
             findings=tuple(item for one in facts for item in one.findings) + self._findings(),
+            doubts=tuple(item for one in facts for item in one.doubts),
+            proved=Proved(
+                sum(one.proved.asked for one in facts), sum(one.proved.seen for one in facts)
+            ),
         )
         await self.reports.publish(merged, self.contents.announcements)
 
@@ -242,6 +247,16 @@ class Counts:
     def __call__(self, name: str, address: IPAddress, by: int = 1) -> None:
         """So many more of it."""
         self._tallies[name].add(address, by)
+
+
+def _tally(what: str, kind: str) -> None:
+    """Counts what is of no address (`announcer.Context.tally`)."""
+    if what == "ignored":
+        metrics.IGNORED.labels(kind).inc()
+    elif what == "proofs":
+        metrics.PROOFS.labels(kind).inc()
+        if kind == "seen":
+            metrics.PROOF_TIME.set_to_current_time()
 
 
 def read_exclude_file(path: Path) -> re.Pattern[str] | None:

@@ -27,6 +27,10 @@ LABELLED = {
     "metallb_allocator_ipv6_addresses_total": (metrics.IPV6_TOTAL, ["main"]),
     "metallb_allocator_ipv6_addresses_in_use_total": (metrics.IPV6_IN_USE, ["main"]),
     "metallb_speaker_announced": (metrics.ANNOUNCED, ["shop/web", "layer2", "n1", "192.0.2.1"]),
+    "bellmetal_layer2_foreign_holders": (metrics.FOREIGN_HOLDERS, ["192.0.2.1"]),
+    "bellmetal_layer2_not_seen": (metrics.NOT_SEEN, ["192.0.2.1"]),
+    "bellmetal_layer2_proofs_total": (metrics.PROOFS, ["seen"]),
+    "bellmetal_layer2_ignored_total": (metrics.IGNORED, ["malformed"]),
 }
 TALLIES = (metrics.REQUESTS_RECEIVED, metrics.RESPONSES_SENT, metrics.GRATUITOUS_SENT)
 
@@ -72,6 +76,11 @@ NAMES = {
     "metallb_layer2_requests_received": {"ip"},
     "metallb_layer2_responses_sent": {"ip"},
     "metallb_layer2_gratuitous_sent": {"ip"},
+    "bellmetal_layer2_foreign_holders": {"ip"},
+    "bellmetal_layer2_not_seen": {"ip"},
+    "bellmetal_layer2_proofs_total": {"result"},
+    "bellmetal_layer2_last_proof_timestamp_seconds": set(),
+    "bellmetal_layer2_ignored_total": {"reason"},
 }
 
 
@@ -96,6 +105,8 @@ def test_types_are_those_of_metallb() -> None:
         "metallb_layer2_requests_received",
         "metallb_layer2_responses_sent",
         "metallb_layer2_gratuitous_sent",
+        "bellmetal_layer2_proofs_total",
+        "bellmetal_layer2_ignored_total",
     }
 
 
