@@ -35,12 +35,23 @@ from bellmetal_layer2.messages import (
 )
 from bellmetal_layer2.ownership import Ownership
 from bellmetal_layer2.places import has_ipv6
+from bellmetal_layer2.probes import (
+    Allow,
+    Ask,
+    Defend,
+    Forbid,
+    Tallied,
+    Told,
+    VigilEffect,
+)
 from bellmetal_layer2.responder import Arrived, Ignored, Responder, ResponderEffect, Transmit
+from bellmetal_layer2.watch import Overheard, Watch
 
 log = logging.getLogger(__name__)
 
 MOST_NAMED = 5  # addresses in a finding
 MOST_LINES = 100  # of the log, for what happened at one moment
+COUNT_EVERY = 60.0  # seconds between two looks at how many addresses the LAN sees
 HANDOVER = 1.0  # seconds that a planned end waits for others to take over
 
 
@@ -57,6 +68,9 @@ class Layer2Announcer:
         self._responder = Responder()
         self._owning = Pump(self._ownership, self._perform, context.clock)
         self._answering = Pump(self._responder, self._transmit, context.clock)
+        self._watch = Watch(context.node, context.random, self._to_be_asked_for)
+        self._looking = Pump(self._watch, self._see_to, context.clock)
+        self._proved, self._counted_at = self._watch.proved, context.clock()
         self._interfaces: dict[str, Interface] = {}
         self._links: dict[str, Link] = {}
         self._wanted: dict[IPAddress, Announcement] = {}
@@ -84,6 +98,8 @@ class Layer2Announcer:
         self._nodes = {n for item in desired.node_sets.values() for n in item.nodes}
         for name in self._nodes:
             self._member_changed(name, self._context.members.liveness(name))
+        named = {item.address: item.interfaces for item in desired.announcements}
+        self._looking.run(self._watch.want(named, now))
         self._context.changed()
 
     def status(self) -> Facts:
@@ -97,8 +113,14 @@ class Layer2Announcer:
             },
             claims=tuple(own.claims()),
             interfaces=tuple(self._interfaces.values()),
-            findings=tuple(self._findings.values()) + tuple(self._missing_interfaces()),
+            findings=(
+                *self._findings.values(),
+                *self._missing_interfaces(),
+                *self._watch.findings,
+            ),
             settled=own.settled,
+            doubts=self._watch.doubts,
+            proved=self._proved,
         )
 
     async def close(self, gracefully: bool) -> None:
@@ -113,6 +135,8 @@ class Layer2Announcer:
             self._watching.cancel()
         self._owning.stop()
         self._answering.stop()
+        self._looking.stop()
+        self._looking.run(self._watch.want({}, self._context.clock()))
         for link in self._links.values():
             link.close()
         self._links.clear()
@@ -123,10 +147,18 @@ class Layer2Announcer:
         if self._ownership.stood_still(self._context.clock()):
             return  # the frame may be old; the next tick flushes the sockets (rule 6)
         self._answering.receive(Arrived(interface, frame))
+        self._overhear(interface, frame)
+
+    def _overhear(self, interface: str, frame: bytes) -> None:
+        """Behind the answer: whether it says that somebody else has an address."""
+        if self._watch.may_matter(frame):
+            strangers = not self._watch.kin.known(self._ownership.heirs)
+            self._looking.receive(Overheard(interface, frame, strangers))
 
     def _beacon_arrived(self, interface: str, frame: bytes) -> None:
         try:
-            self._heard(beacon.unwrap(frame), interface)
+            item = self._heard(beacon.unwrap(frame), interface)
+            self._watch.heard(item, interface, frame, self._context.clock())
         except beacon.DecodeError as error:
             self._odd_beacon(error)
 
@@ -136,11 +168,12 @@ class Layer2Announcer:
         except beacon.DecodeError as error:
             self._odd_beacon(error)
 
-    def _heard(self, payload: bytes, on: str) -> None:
+    def _heard(self, payload: bytes, on: str) -> beacon.Beacon:
         decoded = beacon.decode(payload, *self._context.keys().believed)
         if self._findings.pop(f"unknownKey/{decoded.node}", None):
             self._context.changed()
         self._owning.receive(Heard(decoded, on))
+        return decoded
 
     def _odd_beacon(self, error: beacon.DecodeError) -> None:
         """Not a member's: never obeyed; said once per reason."""
@@ -173,6 +206,7 @@ class Layer2Announcer:
         present = [item for item in interfaces if item.name in self._links]
         log.info("interfaces: %s", ", ".join(item.name for item in present) or "none")
         self._answering.run(self._responder.interfaces(present, self._context.clock()))
+        self._watch.interfaces(present)
         self._owning.receive(Usable(tuple(present)))
         self._restrict()
         self._context.changed()
@@ -181,7 +215,7 @@ class Layer2Announcer:
         """Opens the sockets of an interface; one that fails does not stop the others."""
         code = f"interface/{interface.name}"
         try:
-            link = Link(interface, Questions.about(self._wanted))
+            link = Link(interface, Questions.about(self._wanted, self._watch.decoy))
         except OSError as error:
             message = f"interface {interface.name} cannot be used: {error.strerror}"
             log.error(message, extra={"event": "interfaceFailed"})
@@ -200,7 +234,7 @@ class Layer2Announcer:
             self._answering.run(self._responder.restrict(address, names, now, refresh))
 
     def _set_filters(self) -> None:
-        questions = Questions.about(self._wanted)
+        questions = Questions.about(self._wanted, self._watch.decoy)
         for link in self._links.values():
             link.filter(questions)
 
@@ -209,7 +243,7 @@ class Layer2Announcer:
     def _perform(self, effects: list[Effect]) -> None:
         now = self._context.clock()
         said = [effect for effect in effects if isinstance(effect, Said)]
-        changed = bool(said)
+        changed, looked = bool(said), list[VigilEffect]()
         for effect in effects:
             match effect:
                 case Emit(item):
@@ -217,12 +251,13 @@ class Layer2Announcer:
                 case Whisper(node, item):
                     data = beacon.encode(item, *self._context.keys().signing)
                     self._context.members.send(node, data)
-                case Own(address):
-                    names, refresh = self._names(address), self._refresh(address)
-                    self._responder.take(address, names, now, refresh)
+                case Own(address, fresh):
+                    looked += self._own(address, fresh, now)
                     changed = True
                 case Yield(address, _):
                     self._responder.release(address, now)
+                    paused = address in self._ownership.mine
+                    looked += self._watch.disown(address, paused)
                     changed = True
                 case Reassert(address, against):
                     log.warning(
@@ -235,8 +270,11 @@ class Layer2Announcer:
                 case Flush(_):  # old beacons would tell of a world that is gone
                     for link in self._links.values():
                         link.flush()
+                    looked += self._watch.unsettle(now)
+                    changed = True
         if changed:
             self._answering.run(self._responder.tick(now))
+            self._looking.run(looked)
             self._context.changed()
         self._say(said)
 
@@ -249,10 +287,58 @@ class Layer2Announcer:
             more = len(said) - MOST_LINES
             log.info("… and %d more like these", more, extra={"op": "ownership", "event": "more"})
 
+    def _own(self, address: IPAddress, fresh: bool, now: float) -> list[VigilEffect]:
+        names, refresh = self._names(address), self._refresh(address)
+        if not self._watch.distrusts(address):
+            self._responder.take(address, names, now, refresh)
+        return self._watch.own(address, names, fresh, now)
+
     def _emit(self, item: beacon.Beacon) -> None:
         payload = beacon.encode(item, *self._context.keys().signing)
         for name, link in self._links.items():
             link.sign(beacon.wrap(payload, self._interfaces[name].mac))
+
+    def _to_be_asked_for(self, address: IPAddress) -> str:
+        """Who owns an address, if it is our turn to ask the LAN for it: the first who would follow
+        does, and the owner of the slices where another one has it now."""
+        item, owner = self._wanted.get(address), self._ownership.holder(address)
+        if item is None or not owner or owner == self._context.node:
+            return ""
+        able = {self._context.node, *self._ownership.heirs}
+        turn = [n for n in (*item.successors, item.owner) if n != owner and n in able]
+        return owner if turn and turn[0] == self._context.node else ""
+
+    def _see_to(self, effects: list[VigilEffect]) -> None:
+        """What the machines that look at the LAN want."""
+        now = self._context.clock()
+        changed = self._count_proofs(now)
+        for effect in effects:
+            match effect:
+                case Ask(interface, frame):
+                    if interface in self._links:
+                        self._links[interface].say(frame)
+                case Forbid(address):
+                    self._owning.run(self._ownership.forbid(address, now))
+                case Allow(address):
+                    self._owning.run(self._ownership.allow(address, now))
+                case Defend(interface, address):
+                    self._answering.run(self._responder.defend(address, interface))
+                case Told(event, message, warning):
+                    level = logging.WARNING if warning else logging.INFO
+                    log.log(level, message, extra={"op": "watch", "event": event})
+                    changed = True
+                case Tallied(what, kind):
+                    self._context.tally(what, kind)
+        if changed:
+            self._proved = self._watch.proved
+            self._context.changed()
+
+    def _count_proofs(self, now: float) -> bool:
+        """Whether there are more or fewer than a minute ago: not every one is worth a write."""
+        if now - self._counted_at < COUNT_EVERY:
+            return False
+        self._counted_at = now
+        return self._proved != self._watch.proved
 
     def _transmit(self, effects: Iterable[ResponderEffect]) -> None:
         for effect in effects:

@@ -103,3 +103,12 @@ def reply_to(request: ArpFrame, mac: bytes) -> ArpFrame:
 def gratuitous(address: ipaddress.IPv4Address, mac: bytes, operation: int) -> ArpFrame:
     """An announcement to everybody, as request or as reply: hosts listen to one or the other."""
     return ArpFrame(BROADCAST, mac, operation, mac, address, BROADCAST, address)
+
+
+def probe(address: ipaddress.IPv4Address, mac: bytes, destination: bytes = BROADCAST) -> ArpFrame:
+    """Does anybody have it? It changes nobody's cache (RFC 5227, section 2.1.1).
+
+    To one host alone, it is still a request like any other (RFC 1122, section 2.3.2.1).
+    """
+    nobody = ipaddress.IPv4Address(0)
+    return ArpFrame(destination, mac, REQUEST, mac, nobody, bytes(6), address)

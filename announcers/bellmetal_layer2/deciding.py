@@ -105,7 +105,8 @@ class Decider:
             self._tenure.claim(address, remembered, "as before the restart", now)
             return
         if not former and announcement.owner == self.me:
-            self._tenure.claim(address, item.seed, "the controller names us", now)
+            fresh = not any(self._roster.claims_on(address))
+            self._tenure.claim(address, item.seed, "the controller names us", now, fresh)
             return
         former = former or announcement.owner
         waited = now - self._tenure.unclaimed.setdefault(address, now)
@@ -119,7 +120,8 @@ class Decider:
             why = "cannot announce it"
         elif life is Life.ALIVE:
             why = "lives but does not claim it"
-        self._tenure.claim(address, order, f"{former} {why}", now)
+        fresh = not any(self._roster.claims_on(address))
+        self._tenure.claim(address, order, f"{former} {why}", now, fresh)
 
     def _above(self, item: Candidacy, term: int, former: str, now: float) -> ClaimOrder:
         """A claim in place of one whose holder is not there: firm, if that is sure (rule 3)."""

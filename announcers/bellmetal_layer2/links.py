@@ -16,21 +16,21 @@ _IPV6 = ndp.ETHERTYPE_IPV6.to_bytes(2, "big")
 
 @dataclass(frozen=True)
 class Questions:
-    """The kernel's filters: which questions about addresses get through."""
+    """The kernel's filters: what is asked and said about which addresses gets through."""
 
     requests: list[filters.Instruction]
     solicitations: list[filters.Instruction]
 
     @classmethod
-    def about(cls, addresses: Iterable[IPAddress]) -> Questions:
-        """Those about these addresses."""
+    def about(cls, addresses: Iterable[IPAddress], decoy: int = 0) -> Questions:
+        """Those about these addresses, and answers for the ``decoy`` (`proxies.py`)."""
         everything = list(addresses)
         return cls(
-            filters.arp_requests_for(
+            filters.arp_about(
                 item for item in everything if isinstance(item, ipaddress.IPv4Address)
             ),
-            filters.solicitations_for(
-                item for item in everything if isinstance(item, ipaddress.IPv6Address)
+            filters.neighbours_about(
+                (item for item in everything if isinstance(item, ipaddress.IPv6Address)), decoy
             ),
         )
 

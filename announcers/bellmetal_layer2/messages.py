@@ -29,9 +29,10 @@ class Whisper:
 
 @dataclass(frozen=True, slots=True)
 class Own:
-    """Answer for an address from now on."""
+    """Answer for an address from now on; ``fresh``: nobody of the cluster did before."""
 
     address: IPAddress
+    fresh: bool = False
 
 
 @dataclass(frozen=True, slots=True)

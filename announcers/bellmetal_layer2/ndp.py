@@ -243,3 +243,17 @@ def unsolicited(address: ipaddress.IPv6Address, mac: bytes) -> Advertisement:
         link_address=mac,
         override=True,
     )
+
+
+def probe(address: ipaddress.IPv6Address, mac: bytes) -> Solicitation:
+    """Does anybody have it? As a host asks that wants it (RFC 4862, section 5.4.2)."""
+    group = solicited_node(address)
+    return Solicitation(group_mac(group), mac, UNSPECIFIED, group, address)
+
+
+def question(
+    address: ipaddress.IPv6Address, mac: bytes, source: ipaddress.IPv6Address
+) -> Solicitation:
+    """Who has it? As a host asks that wants to talk to it (RFC 4861, section 7.2.2)."""
+    group = solicited_node(address)
+    return Solicitation(group_mac(group), mac, source, group, address, mac)

@@ -111,6 +111,18 @@ class Ownership:
         self._voice.hurry(now)
         return self._tenure.effects(now)
 
+    def forbid(self, address: IPAddress, now: float) -> list[Effect]:
+        """A foreign device has it: answer nothing. The claim stays: else the next node in turn
+        would take it, and the next after that."""
+        self._tenure.forbid(address)
+        return self._tenure.effects(now)
+
+    def allow(self, address: IPAddress, now: float) -> list[Effect]:
+        """The foreign device is gone: answer, if it is still ours."""
+        self._tenure.allow(address)
+        self._decide_some([address], now)
+        return self._tenure.effects(now)
+
     # --- the machine -----------------------------------------------------------------------------
 
     def receive(self, data: Message, now: float) -> list[Effect]:
@@ -161,6 +173,14 @@ class Ownership:
     def settled(self) -> bool:
         """Whether claims are exchanged: only then it answers."""
         return self._voice.settled
+
+    def holder(self, address: IPAddress) -> str:
+        """The living node that holds the highest claim; empty if none does, or it is unclear."""
+        item = self._addresses.get(address)
+        if item is None or not self.settled:
+            return ""
+        found = succession.holder(item, self._roster, self.mine.get(address))
+        return found[0] if found else ""
 
     @property
     def heirs(self) -> list[str]:

@@ -71,7 +71,7 @@ class Replies:
         """The answer and what it is about; None: not a plain question, or not one for us."""
         if frame[12:22] == _ARP_REQUEST:
             target = self._targets.get(frame[38:42])
-            if target is None or frame[:6] not in self._to_us:
+            if target is None or frame[:6] not in self._to_us or frame[28:32] == frame[38:42]:
                 return None
             # to the sender: its MAC, then ours and the target's address, then the sender's both
             said = frame[22:28] + self._arp + frame[38:42] + frame[22:32] + _PADDING

@@ -33,6 +33,7 @@ class Dropped(enum.Enum):
 
     MALFORMED = "malformed"
     NO_REQUEST = "noRequest"
+    ANNOUNCEMENT = "announcement"  # somebody else's; to answer each would be to fight
     NOT_FOR_US = "notForUs"  # neither to the group nor to this interface
     NOT_OWNED = "notOwned"
     WRONG_INTERFACE = "wrongInterface"
@@ -164,6 +165,14 @@ class Responder:
             self._schedules[name].announce(address)
         return self.tick(now)
 
+    def defend(self, address: IPAddress, interface: str) -> list[ResponderEffect]:
+        """Tell the LAN once that an owned address is here (RFC 5227, section 2.4, b)."""
+        if interface not in self.places(address):
+            return []
+        said = self._about(address, interface)
+        self._schedules[interface].pay(len(said))
+        return said
+
     def disown(self, address: IPAddress, now: float) -> list[ResponderEffect]:
         """Answer no more, announce no more."""
         self.release(address, now)
@@ -209,6 +218,8 @@ class Responder:
             return Ignored(Dropped.NOT_FOR_US)
         if (no := self._refusal(request.target, interface)) is not None:
             return Ignored(no)
+        if request.sender == request.target:  # RFC 5227, section 3: no question; `vigil.py`'s
+            return Ignored(Dropped.ANNOUNCEMENT)
         answer = arp.reply_to(request, interface.mac).encode()
         return Transmit(interface.name, answer, request.target)
 

@@ -18,32 +18,47 @@ class Tenure:
         self.answering: set[IPAddress] = set()
         self.remembered: dict[IPAddress, ClaimOrder] = {}  # of before a restart
         self.unclaimed: dict[IPAddress, float] = {}  # nobody's that lives, since when
+        self._forbidden: set[IPAddress] = set()  # a foreign device has it
         self._out: list[Effect] = []
 
     def remember(self, claims: Iterable[Claim]) -> None:
         """What this node claimed before it was restarted."""
         self.remembered = {claim.address: claim.order for claim in claims}
 
-    def claim(self, address: IPAddress, order: ClaimOrder, why: str, now: float) -> None:
-        """It is ours from now on."""
+    def claim(
+        self, address: IPAddress, order: ClaimOrder, why: str, now: float, fresh: bool = False
+    ) -> None:
+        """It is ours from now on; ``fresh``: and was nobody's of the cluster before."""
         self.say("owner", f"{address} is ours: {why}")
-        self.keep(address, order, now)
+        self.keep(address, order, now, fresh)
 
-    def keep(self, address: IPAddress, order: ClaimOrder, now: float) -> None:
+    def keep(self, address: IPAddress, order: ClaimOrder, now: float, fresh: bool = False) -> None:
         """It is ours, on these terms."""
         self.unclaimed.pop(address, None)
         self._voice.claim(address, order, now)
-        if address not in self.answering:
+        if address not in self.answering and address not in self._forbidden:
             self.answering.add(address)
-            self._out.append(Own(address))
+            self._out.append(Own(address, fresh))
+
+    def forbid(self, address: IPAddress) -> None:
+        """Claimed as before, and not answered for."""
+        self._forbidden.add(address)
+        if address in self.answering:
+            self.answering.discard(address)
+            self._out.append(Yield(address, ""))
+
+    def allow(self, address: IPAddress) -> None:
+        """Answered for as before, once it is kept again."""
+        self._forbidden.discard(address)
 
     def drop(self, address: IPAddress, to: str, now: float) -> None:
         """It is not ours any more, but another node's, if one is named."""
         self._voice.claim(address, None, now)
         self.remembered.pop(address, None)
         self.unclaimed.pop(address, None)
-        if address in self.answering:
+        if address in self.answering or address in self._forbidden:
             self.answering.discard(address)
+            self._forbidden.discard(address)
             self._out.append(Yield(address, to))
             if to:
                 self.say("owner", f"{address} is {to}'s")

@@ -25,7 +25,7 @@ REPLIES.add(IP6)
 
 
 def by_the_codecs(frame: bytes) -> tuple[bytes, IPAddress] | None:
-    """The answer as RFC 826 and 4861 have it; None for what gets none."""
+    """The answer as RFC 826 and 4861 have it; None for what gets none (RFC 5227, section 3)."""
     try:
         if frame[12:14] == b"\x86\xdd":
             return _solicited(ndp.decode(frame))
@@ -34,7 +34,7 @@ def by_the_codecs(frame: bytes) -> tuple[bytes, IPAddress] | None:
         return None
     if request.operation != arp.REQUEST or request.target != IP:
         return None
-    if request.destination not in (arp.BROADCAST, MAC):
+    if request.destination not in (arp.BROADCAST, MAC) or request.sender == request.target:
         return None
     return arp.reply_to(request, MAC).encode(), IP
 
@@ -90,6 +90,11 @@ def test_an_answer_is_the_codecs_or_left_to_them(frame: bytes) -> None:
 def test_every_request_is_answered_the_short_way(request: ArpFrame, rest: bytes) -> None:
     frame = request.encode()[: arp.LENGTH] + rest
     assert REPLIES.answer(frame) == by_the_codecs(frame)
+
+
+def test_an_announcement_is_no_question() -> None:
+    frame = arp.gratuitous(IP, OTHER_MAC, arp.REQUEST).encode()
+    assert REPLIES.answer(frame) is None
 
 
 @given(TO_US, st.binary(max_size=20))

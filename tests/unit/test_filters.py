@@ -32,6 +32,8 @@ def accepts(program: list[Instruction], packet: bytes) -> bool:
                 if operand + struct.calcsize(form) > len(packet):
                     return False
                 (accumulator,) = struct.unpack_from(form, packet, operand)
+            case 0x05:
+                at += operand
             case 0x54:
                 accumulator &= operand
             case 0x15:
@@ -46,6 +48,15 @@ def ip(text: str) -> ipaddress.IPv4Address:
     return ipaddress.IPv4Address(text)
 
 
+def says(sender: ipaddress.IPv4Address, operation: int = arp.REPLY) -> bytes:
+    """Somebody's answer to another host."""
+    other = ip("203.0.113.9")
+    return ArpFrame(MAC, MAC, operation, MAC, sender, MAC, other).encode()
+
+
+NOBODY = ip("0.0.0.0")
+
+
 def asks(target: ipaddress.IPv4Address, operation: int = arp.REQUEST) -> bytes:
     return ArpFrame(arp.BROADCAST, MAC, operation, MAC, ip("192.0.2.1"), bytes(6), target).encode()
 
@@ -57,23 +68,33 @@ REQUESTS = [
     pytest.param(asks(ip("198.51.100.7")), True, id="wanted, of another net"),
     pytest.param(asks(ip("192.0.2.9")), False, id="one below"),
     pytest.param(asks(ip("192.0.2.12")), False, id="one above"),
-    pytest.param(asks(ip("192.0.2.10"), arp.REPLY), False, id="a reply"),
+    pytest.param(asks(ip("192.0.2.10"), arp.REPLY), False, id="a reply to it"),
+    pytest.param(asks(ip("192.0.2.10"), 3), False, id="reverse ARP"),
+    pytest.param(says(ip("192.0.2.10")), True, id="a reply from it"),
+    pytest.param(says(ip("192.0.2.11"), arp.REQUEST), True, id="a request from it"),
+    pytest.param(says(ip("192.0.2.12")), False, id="a reply of one above"),
+    pytest.param(says(ip("192.0.2.12"), arp.REQUEST), False, id="a request of one above"),
+    pytest.param(
+        arp.reply_to(arp.probe(ip("203.0.113.1"), MAC), MAC).encode(), True, id="a probe's answer"
+    ),
+    pytest.param(arp.probe(ip("192.0.2.10"), MAC).encode(), True, id="a probe"),
+    pytest.param(arp.probe(ip("203.0.113.1"), MAC).encode(), False, id="a probe of another"),
     pytest.param(asks(ip("192.0.2.10"))[:30], False, id="truncated"),
 ]
 
 
 @pytest.mark.parametrize(("frame", "passes"), REQUESTS)
 def test_exactly_the_requests_for_the_addresses_pass(frame: bytes, passes: bool) -> None:
-    assert accepts(filters.arp_requests_for(WANTED), frame) is passes
+    assert accepts(filters.arp_about(WANTED), frame) is passes
 
 
 def test_without_addresses_nothing_passes() -> None:
-    assert not accepts(filters.arp_requests_for([]), asks(WANTED[0]))
+    assert not accepts(filters.arp_about([]), asks(WANTED[0]))
 
 
 def test_a_whole_pool_is_few_instructions() -> None:
     pool = [ip("10.0.0.0") + n for n in range(4096)]
-    assert len(filters.arp_requests_for(pool)) == 3 + 4 + 1
+    assert len(filters.arp_about(pool)) == 8 + 2 * 4 + 1
 
 
 def scattered(count: int) -> list[ipaddress.IPv4Address]:
@@ -81,16 +102,18 @@ def scattered(count: int) -> list[ipaddress.IPv4Address]:
     return [ipaddress.IPv4Address(dice.getrandbits(24) | 0x0A000000) for _ in range(count)]
 
 
-@pytest.mark.parametrize("count", [1001, 3000])
+@pytest.mark.parametrize("count", [254, 255, 256, 511, 1001, 3000])
 def test_many_scattered_addresses_are_covered_within_the_kernels_limit(count: int) -> None:
     wanted = scattered(count)
-    program = filters.arp_requests_for(wanted)
+    program = filters.arp_about(wanted)
     assert len(program) <= MOST_INSTRUCTIONS
     covered = filters.cover(wanted, filters.MAX_PREFIXES)
     for address in wanted[::17]:
         assert accepts(program, asks(address))
+        assert accepts(program, says(address))
     assert all(any(address in prefix for prefix in covered) for address in wanted[::17])
     assert not accepts(program, asks(ip("192.0.2.10")))
+    assert not accepts(program, says(ip("192.0.2.10")))
 
 
 def size(prefixes: Iterable[IPNetwork]) -> int:
@@ -113,6 +136,25 @@ def test_if_there_is_room_exactly_the_addresses_are_covered(
     covered = filters.cover(wanted, 1000)
     assert sorted(a for prefix in covered for a in prefix) == sorted(set(wanted))
     assert covered == list(ipaddress.collapse_addresses(wanted))
+
+
+@given(
+    st.lists(st.integers(0, 2**32 - 1), max_size=30),
+    st.lists(st.integers(0, 32), min_size=30, max_size=30),
+    st.integers(1, 2**32 - 1),
+)
+def test_prefixes_of_all_lengths_let_through_what_they_contain(
+    numbers: list[int], lengths: list[int], probe: int
+) -> None:
+    prefixes = [
+        ipaddress.IPv4Network((n, length), strict=False)
+        for n, length in zip(numbers, lengths, strict=False)
+    ]
+    program = [*filters._any_of(38, prefixes), (0x06, 0, 0, 0)]
+    for target in [probe, *(n ^ 1 for n in numbers)]:
+        address = ipaddress.IPv4Address(target)
+        expected = any(address in prefix for prefix in prefixes)
+        assert accepts(program, asks(address)) is expected
 
 
 @given(ADDRESSES.filter(bool), st.integers(1, 5))
@@ -143,6 +185,7 @@ def advertises(target: ipaddress.IPv6Address) -> bytes:
     return ndp.unsolicited(target, MAC).encode()
 
 
+DECOY = 0xD_0000_000E
 WANTED6 = [ip6("2001:db8::10"), ip6("2001:db8::11"), ip6("fd00:7::1:0:7")]
 ASKED6 = solicits(WANTED6[0])
 SOLICITATIONS = [
@@ -152,7 +195,12 @@ SOLICITATIONS = [
     pytest.param(solicits(ip6("2001:db8::f")), False, id="one below"),
     pytest.param(solicits(ip6("2001:db8::12")), False, id="one above"),
     pytest.param(solicits(ip6("2001:db8:1::10")), False, id="another net, the same end"),
-    pytest.param(advertises(WANTED6[0]), False, id="an advertisement"),
+    pytest.param(advertises(WANTED6[0]), True, id="an advertisement"),
+    pytest.param(advertises(ip6("2001:db8::12")), False, id="an advertisement of one above"),
+    pytest.param(advertises(ip6("2001:db8:7::d:0:e")), True, id="… of the decoy, in any net"),
+    pytest.param(advertises(ip6("2001:db8:7::d:0:f")), False, id="… of one above the decoy"),
+    pytest.param(advertises(ip6("2001:db8:7::c:0:e")), False, id="… of another low word"),
+    pytest.param(solicits(ip6("2001:db8:7::d:0:e")), False, id="who asks for the decoy"),
     pytest.param(ASKED6[:20] + b"\x11" + ASKED6[21:], False, id="UDP"),
     pytest.param(ASKED6[:70], False, id="truncated"),
     pytest.param(beacon.wrap(b"payload", MAC), False, id="a beacon"),
@@ -160,8 +208,8 @@ SOLICITATIONS = [
 
 
 @pytest.mark.parametrize(("frame", "passes"), SOLICITATIONS)
-def test_exactly_the_solicitations_for_the_addresses_pass(frame: bytes, passes: bool) -> None:
-    assert accepts(filters.solicitations_for(WANTED6), frame) is passes
+def test_exactly_the_neighbours_about_the_addresses_pass(frame: bytes, passes: bool) -> None:
+    assert accepts(filters.neighbours_about(WANTED6, DECOY), frame) is passes
 
 
 @pytest.mark.parametrize("count", [0, 1, 400, 401, 5000])
@@ -170,7 +218,7 @@ def test_random_targets_are_covered_within_the_kernels_limit(count: int, bits: i
     dice = random.Random(count + bits)
     net = int(ip6("2001:db8::"))
     wanted = [ipaddress.IPv6Address(net ^ dice.getrandbits(bits)) for _ in range(count)]
-    program = filters.solicitations_for(wanted)
+    program = filters.neighbours_about(wanted)
     assert len(program) <= MOST_INSTRUCTIONS
     assert all(accepts(program, solicits(address)) for address in wanted[::37])
     covered = filters.cover(wanted, filters.MAX_PREFIXES6)

@@ -45,5 +45,5 @@ def test_what_a_link_is_asked(came_by: int, kind: int, ours: bool) -> None:
 def test_the_longest_filters_fit_behind_it() -> None:
     far_apart = [ipaddress.IPv4Address(number << 12) for number in range(2000)]
     far_apart6 = [ipaddress.IPv6Address(number << 64 | 1) for number in range(2000)]
-    for program in (filters.arp_requests_for(far_apart), filters.solicitations_for(far_apart6)):
+    for program in (filters.arp_about(far_apart), filters.neighbours_about(far_apart6)):
         assert len(own(ETH0)) + len(program) <= MOST_INSTRUCTIONS

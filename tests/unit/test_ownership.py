@@ -550,7 +550,7 @@ def test_where_nobody_else_may_own_anything_it_does_not_wait() -> None:
     assert machine.deadline() == pytest.approx(0.1)
     machine.tick(0.1)
     assert machine.deadline() == pytest.approx(0.15)
-    assert Own(IP) in machine.tick(0.16)
+    assert Own(IP, fresh=True) in machine.tick(0.16)
 
 
 def test_a_claim_that_is_not_told_whole_is_waited_for() -> None:

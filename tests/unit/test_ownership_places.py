@@ -101,7 +101,7 @@ def test_an_owner_whose_interface_goes_gives_the_address_up_at_once_and_says_so(
 def test_the_heir_of_one_that_cannot_does_not_wait() -> None:
     story = TwoLans("n2")
     effects = story.says("n2", ClaimNews(IP, None, unable=True))
-    assert of(Own, effects) == [Own(IP)]
+    assert of(Own, effects) == [Own(IP, fresh=True)]
     assert story.claim == ClaimOrder(1, True, 1), "it said so itself: that is sure"
 
 

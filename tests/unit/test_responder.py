@@ -71,6 +71,12 @@ DROPPED = [
     pytest.param("eth0", request(operation=arp.REPLY), Dropped.NO_REQUEST, id="a reply"),
     pytest.param("eth0", request(destination=ETH1.mac), Dropped.NOT_FOR_US, id="not for us"),
     pytest.param("eth0", request(target=HOST_IP), Dropped.NOT_OWNED, id="not owned"),
+    pytest.param(
+        "eth0",
+        arp.gratuitous(IP, HOST, arp.REQUEST).encode(),
+        Dropped.ANNOUNCEMENT,
+        id="another's announcement",
+    ),
     pytest.param("eth1", request(), Dropped.WRONG_INTERFACE, id="not on this interface"),
 ]
 
