@@ -96,7 +96,7 @@ KILLED = Row(
         "others": Wish("dead node is back: nodes that answer besides the heir", COUNT, most=0),
     },
     node_killed,
-    seconds=12,
+    seconds=8,
 )
 
 
@@ -130,7 +130,7 @@ WITHOUT_API = Row(
     "no-api",
     outages("owner's node killed while the API server is away"),
     killed_without_api,
-    seconds=15,
+    seconds=9,
 )
 
 
@@ -149,7 +149,7 @@ def speaker_killed(scene: Scene, _: int) -> Values:
     return found
 
 
-CRASHED = Row("crashed", waits("owner's speaker killed, node alive"), speaker_killed, seconds=8)
+CRASHED = Row("crashed", waits("owner's speaker killed, node alive"), speaker_killed, seconds=5)
 
 
 def link_cut(scene: Scene, _: int) -> Values:
@@ -177,7 +177,7 @@ CUT = Row(
         "failed": Wish("link put back: failed connections", COUNT, most=0),
     },
     link_cut,
-    seconds=10,
+    seconds=7,
 )
 
 ROWS = (KILLED, CRASHED, CUT, WITHOUT_API)

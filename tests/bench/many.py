@@ -146,8 +146,12 @@ def answer_times(frames: Iterable[Seen], first: dict[str, float]) -> list[float]
 # --- one run --------------------------------------------------------------------------------------
 
 
-def give_all(crowd: Crowd, owner: str, addresses: list[IPAddress]) -> float:
-    """Seconds from the last slice that names a node owner of all to its last first announcement."""
+def give_all(crowd: Crowd, owner: str, addresses: list[IPAddress]) -> tuple[float, int]:
+    """Names a node owner of all, and lets it announce them until it is quiet.
+
+    Seconds from the last slice to the last first announcement, and how many addresses others
+    announced after it had: without a fault nobody should take any.
+    """
     names, mac = {str(address) for address in addresses}, crowd.lab.node(owner).mac
 
     def taken(capture: Capture) -> bool:
@@ -158,9 +162,14 @@ def give_all(crowd: Crowd, owner: str, addresses: list[IPAddress]) -> float:
         crowd.order(owner, addresses)
         written = time.monotonic()
         until(partial(taken, capture), f"{owner} announces all", 30, every=0.5)
-        last = max(first_announced(seen(capture), began, "").values())
-    time.sleep(REPEATS)
-    return max(0.0, last - written)
+        time.sleep(REPEATS)
+    told = [item for item in seen(capture) if item.kind == "announced" and item.at >= began]
+    first: dict[str, float] = {}
+    for item in told:
+        if item.mac == mac:
+            first.setdefault(item.address, item.at)
+    stolen = {t.address for t in told if t.mac != mac and t.at > first.get(t.address, t.at)}
+    return max(0.0, max(first.values()) - written), len(stolen)
 
 
 def owner_of_many_dies(family: int) -> Callable[[Crowd, int], Values]:
@@ -170,7 +179,7 @@ def owner_of_many_dies(family: int) -> Callable[[Crowd, int], Values]:
         lab, addresses = crowd.lab, crowd.addresses(family)
         owner = lab.node_names[number % len(lab.node_names)]
         mac = lab.node(owner).mac
-        moved = give_all(crowd, owner, addresses)
+        moved, stolen = give_all(crowd, owner, addresses)
         asked = [str(address) for address in addresses]
         names = {*asked}
         random.Random(number).shuffle(asked)
@@ -187,6 +196,7 @@ def owner_of_many_dies(family: int) -> Callable[[Crowd, int], Values]:
         crowd.start_speaker(owner)
         return {
             "ordered": moved,
+            "stolen": stolen,
             "last": max(first.values()) - fault if names <= first.keys() else float("inf"),
             "half": percentile(list(first.values()), 0.5) - fault if first else float("inf"),
             "missing": len(names - first.keys()),
@@ -200,6 +210,7 @@ def owner_of_many_dies(family: int) -> Callable[[Crowd, int], Values]:
 def wishes(what: str) -> dict[str, Wish]:
     return {
         "ordered": Wish(f"{what} given to one node: the last is announced after", SECONDS),
+        "stolen": Wish(f"{what} of one node that lives: taken by others", COUNT, most=0),
         "last": Wish(f"{what}, their node killed: the last is announced", SECONDS, most=LAST),
         "half": Wish(f"{what}, their node killed: half are announced", SECONDS),
         "missing": Wish(f"{what}: not announced within {LOOK:.0f} s", COUNT, most=0),

@@ -123,7 +123,7 @@ def wishes(what: str) -> dict[str, Wish]:
 
 
 ROWS = (
-    Row("restart", wishes("owner's speaker restarted (SIGTERM)"), restarted, 0.25),
-    Row("move", wishes("address moved by order"), moved, 0.25),
-    Row("drain", wishes("owner's node drained"), drained, 0.25),
+    Row("restart", wishes("owner's speaker restarted (SIGTERM)"), restarted, 0.25, 7),
+    Row("move", wishes("address moved by order"), moved, 0.25, 7),
+    Row("drain", wishes("owner's node drained"), drained, 0.25, 7),
 )

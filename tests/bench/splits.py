@@ -183,7 +183,7 @@ ROWS = (
         },
         everything,
         share=0.5,
-        seconds=14,
+        seconds=10,
     ),
     Row(
         "gossip",
@@ -194,9 +194,9 @@ ROWS = (
         },
         gossip_alone,
         share=0.25,
-        seconds=12,
+        seconds=9,
     ),
-    Row("lan", {"joined": joined("LAN alone cut, gossip goes on")}, lan_alone, 0.25, 12),
+    Row("lan", {"joined": joined("LAN alone cut, gossip goes on")}, lan_alone, 0.25, 8),
     Row(
         "unheard",
         {
@@ -205,7 +205,7 @@ ROWS = (
         },
         one_way(heard=False),
         share=0.25,
-        seconds=11,
+        seconds=7,
     ),
     Row(
         "deaf",
@@ -215,7 +215,7 @@ ROWS = (
         },
         one_way(heard=True),
         share=0.25,
-        seconds=11,
+        seconds=7,
     ),
     Row(
         "sleeper",
@@ -226,6 +226,6 @@ ROWS = (
         },
         sleeper,
         share=0.25,
-        seconds=12,
+        seconds=9,
     ),
 )
