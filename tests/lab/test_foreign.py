@@ -135,7 +135,8 @@ class Scene:
         if ":" in address:
             said = [one for one in capture.advertisements(address) if not one.solicited]
             return [one.at for one in said if one.source_mac in nodes]
-        return [one.at for one in capture.answers(address) if one.sender_mac in nodes]
+        told = [one for one in capture.answers(address) if one.frame.target == "ff:ff:ff:ff:ff:ff"]
+        return [one.at for one in told if one.sender_mac in nodes]
 
 
 @pytest.fixture(scope="module")
