@@ -33,7 +33,7 @@ class KeyedLan(Lan):
 
     def _read(self, node: Node, data: bytes) -> Heard | Unreadable:
         try:
-            return Heard(beacon.decode(data, *self.rings[node.name].keys("test").believed))
+            return Heard(beacon.decode(data, *self.rings[node.name].keys("test").believed), "eth0")
         except UnknownKeyError as error:
             self.refused.append(f"{node.name} refused {error.node}")
             return Unreadable(error.node)
