@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .ONESHELL:
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types unit kube lab-tests lab lab-down golden image chart clean
+.PHONY: help demo test lint types unit fuzz kube lab-tests lab lab-down golden image chart clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -18,8 +18,8 @@ help:  ## print this list
 demo: $(READY) programs  ## the story: an address, a client, a node that dies (needs root)
 	@PYTHONPATH=tests $(BIN)/python -m lab.demo
 
-test: $(READY) lint types programs  ## everything: lint, types, unit, property, kube and lab tests
-	@$(PYTEST) tests/unit tests/property -q
+test: $(READY) lint types programs  ## everything: lint, types, unit, property, fuzz, kube and lab tests
+	@$(PYTEST) tests/unit tests/property tests/fuzz -q
 	$(PYTEST) tests/kube tests/lab -q
 
 lint: $(READY)  ## style, and who may import whom
@@ -32,6 +32,10 @@ types: $(READY)  ## mypy, strict
 
 unit: $(READY)  ## the fast tests alone, seconds
 	@$(PYTEST) tests/unit tests/property -q
+
+SECONDS ?= 60
+fuzz: $(VENV)/fuzz-ready  ## coverage-guided fuzzing for SECONDS=60, of TARGETS=all
+	@PYTHONPATH=tests $(BIN)/python -m fuzz.run --seconds $(SECONDS) $(TARGETS)
 
 kube: $(READY) programs  ## the tests against a real API server
 	@$(PYTEST) tests/kube -q
@@ -57,6 +61,10 @@ clean:  ## what was built here; the lab's cache outside stays
 .PHONY: programs
 programs: $(READY)  # the cluster's own programs: minutes the first time, then found again
 	@$(LAB) build
+
+$(VENV)/fuzz-ready: $(READY) constraints-fuzz.txt
+	@$(BIN)/pip install -q --disable-pip-version-check --require-hashes --only-binary :all: -r constraints-fuzz.txt
+	touch $@
 
 $(READY): pyproject.toml constraints.txt
 	@if ! $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null; then

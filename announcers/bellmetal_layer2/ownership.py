@@ -45,6 +45,7 @@ GAP = 0.25  # seconds without a turn of the loop, after which the world may have
 REPEAT_CLAIM = 0.1  # seconds between two answers to a lower claim
 REVIEW = 0.5  # seconds between two looks at what is not as it should be
 FIRST_BOOT = 1.0  # seconds after a start in which beacons of our own former process may arrive
+MOST_TWINS = 8  # processes of our own name that are told of
 
 
 class Ownership:
@@ -59,6 +60,7 @@ class Ownership:
         self._decider = Decider(me, self._roster, self._voice, self._tenure)
         self._places = Places(None)
         self._twins: set[int] = set()
+        self._complaints: set[str] = set()
         self._settling = Settling(self._roster, now)
         self._started = self._last_turn = now
         self._next_review = now + REVIEW
@@ -131,7 +133,9 @@ class Ownership:
         match data:
             case Heard(beacon, on):
                 self._hear(beacon, on, now)
-            case GossipSays(node, liveness):
+            case GossipSays(self.me, _) | Unreadable(self.me):
+                pass  # others have our name: that is told of when they are understood
+            case GossipSays(node, liveness):  # gossip bounds how many members it keeps
                 peer = self._roster.peer(node)
                 peer.gossip = liveness
                 self._judge(peer, now)
@@ -269,6 +273,11 @@ class Ownership:
         if beacon.node == self.me:
             self._hear_of_oneself(beacon, now)
             return
+        if not self._roster.admits(beacon.node, (one.nodes for one in self._addresses.values())):
+            self._complain(
+                "tooManyNodes", f"{beacon.node!r} is not listened to: there are too many"
+            )
+            return
         peer = self._roster.peer(beacon.node)
         if not self._voice.doubts.believes(peer, beacon, now):
             return
@@ -277,6 +286,8 @@ class Ownership:
             return
         returned = bool(on) and (on not in peer.heard or peer.life() is not Life.ALIVE)
         touched = self._roster.hear(peer, beacon, now, on)
+        if peer.crowded:
+            self._complain("tooManyClaims", f"{peer.name!r} claims more than can be kept")
         if fresh:
             self._note_unable(beacon)
         if returned:  # the claims that it made without us are judged now that it is heard
@@ -300,9 +311,14 @@ class Ownership:
             elif news.order is not None:
                 item.unable -= {beacon.node}
 
+    def _complain(self, event: str, message: str) -> None:
+        if event not in self._complaints:
+            self._complaints.add(event)
+            self._tenure.say(event, message)
+
     def _hear_of_oneself(self, beacon: Beacon, now: float) -> None:
         echo = beacon.boot == self._boot or beacon.boot in self._twins
-        if echo or now - self._started < FIRST_BOOT:
+        if echo or now - self._started < FIRST_BOOT or len(self._twins) >= MOST_TWINS:
             return
         self._twins.add(beacon.boot)
         self._tenure.say("twin", f"another speaker calls itself {self.me}")

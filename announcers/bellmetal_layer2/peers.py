@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from bellmetal.addresses import IPAddress
 from bellmetal.announcer import Liveness
 from bellmetal.facts import ClaimOrder
-from bellmetal_layer2.beacon import Beacon
+from bellmetal_layer2.beacon import Beacon, ClaimNews
 from bellmetal_layer2.claims import ClaimSet
 from bellmetal_layer2.places import ANYWHERE, Place
 
@@ -20,6 +20,7 @@ GRACE = 0.05  # seconds that one may be late
 SHORTEST = 0.02  # seconds between beacons, below which none is believed
 PATIENCE = 5.0  # seconds after a start before a node that was never seen counts as dead
 GOSSIPLESS = 2.0  # seconds of silence that are death where gossip knows nothing of the node
+MOST_OF_ONE = 32_768  # claims of one node that are kept: one that lies leaves room for others
 
 
 class Life(enum.Enum):
@@ -47,6 +48,7 @@ class Peer:
     apart: bool = False  # it says that it cannot be heard
     gossip: Liveness = Liveness.UNKNOWN
     told: ClaimSet = field(default_factory=ClaimSet)
+    crowded: bool = False  # it claims more than there is room for
     digest: int = 0  # of all its claims, as it says
     asked_at: float = float("-inf")
     lives: dict[Place, Life] = field(default_factory=dict)
@@ -81,10 +83,11 @@ class Peer:
         first = self.counters.get(on) != beacon.counter
         return bool(on) and first and (beacon.boot, beacon.counter) == (self.boot, self.counter)
 
-    def hear(self, beacon: Beacon, now: float, on: str) -> set[IPAddress]:
+    def hear(self, beacon: Beacon, now: float, on: str, room: int = MOST_OF_ONE) -> set[IPAddress]:
         """Takes in a beacon; the addresses on which its word may have changed.
 
-        ``on``: the interface that it came in on; empty: by gossip.
+        ``on``: the interface that it came in on; empty: by gossip. ``room``: how many claims are
+        kept at most; what is beyond is not known, as if it had not been heard.
         """
         if on:
             self.heard[on], self.counters[on] = now, beacon.counter
@@ -99,20 +102,26 @@ class Peer:
             self.told, self._dump = ClaimSet(), None
         self.boot, self.counter, self.told_at = beacon.boot, beacon.counter, now
         self.settled, self.left, self.apart = beacon.settled, beacon.leaving, beacon.apart
-        return touched | self._learn(beacon)
+        return touched | self._learn(beacon, room)
 
-    def _learn(self, beacon: Beacon) -> set[IPAddress]:
+    def _learn(self, beacon: Beacon, room: int) -> set[IPAddress]:
         if beacon.reset:
             self._dump = ClaimSet()
         self.digest = beacon.digest
         for news in beacon.claims:
-            self.told.put(news.address, news.order)
+            self._put(self.told, news, room)
             if self._dump is not None:
-                self._dump.put(news.address, news.order)
+                self._put(self._dump, news, room)
         if self._dump is None or self._dump.digest != beacon.digest:
             return set()
         before, self.told, self._dump = self.told, self._dump, None
         return before.orders.keys() - self.claims.keys()
+
+    def _put(self, told: ClaimSet, news: ClaimNews, room: int) -> None:
+        if news.order and news.address not in told.orders and len(told.orders) >= room:
+            self.crowded = True
+        else:
+            told.put(news.address, news.order)
 
     def excuse(self, now: float) -> None:
         """It was we who did not listen: its silence counts from now."""

@@ -8,12 +8,16 @@ from bellmetal.addresses import IPAddress
 from bellmetal.announcer import Liveness
 from bellmetal.facts import ClaimOrder
 from bellmetal_layer2.beacon import Beacon
-from bellmetal_layer2.peers import Life, Peer
+from bellmetal_layer2.peers import MOST_OF_ONE, Life, Peer
 from bellmetal_layer2.places import ANYWHERE, Place
 
 # Seconds after which a node that came back counts for a majority. When a partition heals, nodes are
 # heard one after the other: the first must not make the next one's death sure.
 STEADY = 0.35
+
+# Whoever holds the key can lie as it likes, but not make this process grow without bound.
+MOST_PEERS = 1024  # nodes that are kept, beside those that the slices name
+MOST_CLAIMS = 65_536  # of all nodes together: 20,000 addresses, each claimed by three
 
 
 class Roster:
@@ -22,6 +26,7 @@ class Roster:
     def __init__(self, me: str, now: float) -> None:
         self.me, self._started = me, now
         self.peers: dict[str, Peer] = {}
+        self._claims = 0  # that are kept, of all nodes
         self._places: frozenset[Place] = frozenset([ANYWHERE])
         self._listening: dict[str, float] = {}  # interface → since when
         self._heard_on: set[str] = set()  # interfaces on which anybody was ever heard
@@ -35,6 +40,12 @@ class Roster:
         if name not in self.peers:
             self.peers[name] = Peer(name)
         return self.peers[name]
+
+    def admits(self, name: str, sets: Iterable[tuple[str, ...]]) -> bool:
+        """Whether there is room for a node: always for one that may own something."""
+        if name in self.peers or len(self.peers) < MOST_PEERS:
+            return True
+        return any(name in nodes for nodes in sets)
 
     # --- where -----------------------------------------------------------------------------------
 
@@ -68,7 +79,9 @@ class Roster:
 
     def hear(self, peer: Peer, beacon: Beacon, now: float, on: str) -> set[IPAddress]:
         """Takes in a beacon; the addresses on which its word may have changed."""
-        touched = peer.hear(beacon, now, on)
+        before = len(peer.claims)
+        touched = peer.hear(beacon, now, on, self._room(peer))
+        self._claims += len(peer.claims) - before
         if on:
             self._heard_on.add(on)
         for address in touched:
@@ -79,6 +92,11 @@ class Roster:
                 if not self._claimants[address]:
                     del self._claimants[address]
         return touched
+
+    def _room(self, peer: Peer) -> int:
+        """How many claims of a node are kept at most."""
+        others = self._claims - len(peer.claims)
+        return min(MOST_OF_ONE, MOST_CLAIMS - others)
 
     def claims_on(self, address: IPAddress) -> Iterable[tuple[Peer, ClaimOrder]]:
         """Who claims an address, living or not."""

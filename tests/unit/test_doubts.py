@@ -10,7 +10,7 @@ import pytest
 from bellmetal.announcer import Liveness
 from bellmetal_layer2.beacon import EVERYBODY, Beacon
 from bellmetal_layer2.doubts import ANSWER, ASK_EVERY, LISTEN, MOST_UNREAD, UNREAD, Doubts
-from bellmetal_layer2.messages import Heard, Unreadable
+from bellmetal_layer2.messages import GossipSays, Heard, Message, Unreadable
 from bellmetal_layer2.peers import Life, Peer
 from bellmetal_layer2.places import ANYWHERE
 from bellmetal_layer2.roster import Roster
@@ -303,6 +303,19 @@ def test_a_foreign_cluster_on_the_lan_holds_nobody_up() -> None:
         lan.run(0.1)
         lan._later(lan.now, lan.nodes["n1"], Unreadable("other"))
     assert owners(lan) == [["n1"]]
+
+
+@pytest.mark.parametrize("message", [Unreadable("n1"), GossipSays("n1", Liveness.ALIVE)])
+def test_what_is_said_of_us_makes_us_no_peer_of_ours(message: Message) -> None:
+    """A foreign cluster on this LAN may have a node of our name: we start all the same."""
+    lan = Lan(["n1", "n2"], addresses=1)
+    lan.start("n1")
+    for _ in range(30):
+        lan.run(0.1)
+        lan._later(lan.now, lan.nodes["n1"], message)
+    machine = lan.nodes["n1"].machine
+    assert machine is not None
+    assert (owners(lan), machine.heirs) == ([["n1"]], [])
 
 
 def test_that_beacons_echo_changes_no_challenge() -> None:
