@@ -16,6 +16,7 @@ RECENT = 2.0  # seconds after a beacon for which its sender is known to be on th
 LATE = 2  # beacons by which one may come late: by another interface, or overtaken
 FORGIVEN = 5.0  # seconds after which the numbers of a node may start anew
 MOST = 8  # hardware addresses of one node on one LAN
+MOST_MEMBERS = 2048  # who lies under many names leaves the one unheard for longest forgotten
 
 
 @dataclass(slots=True)
@@ -46,7 +47,7 @@ class Kin:
         """A member's beacon came in on an interface from that hardware address."""
         if beacon.node == self._me:
             return
-        member = self._members.setdefault(beacon.node, Member())
+        member = self._members.get(beacon.node) or self._new(beacon.node)
         if (beacon.boot, beacon.counter + LATE) < (member.boot, member.counter):
             if now - member.at < FORGIVEN:
                 return
@@ -62,6 +63,16 @@ class Kin:
                 self._names.pop(oldest, None)
             self._names.setdefault(mac, beacon.node)
         known[mac] = member.at = now
+
+    def _new(self, name: str) -> Member:
+        if len(self._members) >= MOST_MEMBERS:
+            oldest = min(self._members, key=lambda one: self._members[one].at)
+            for macs in self._members.pop(oldest).macs.values():
+                for mac in macs:
+                    if self._names.get(mac) == oldest:
+                        del self._names[mac]
+        self._members[name] = Member()
+        return self._members[name]
 
     def name_of(self, mac: bytes) -> str:
         """The node that has a hardware address; empty if it is foreign."""

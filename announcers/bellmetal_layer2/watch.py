@@ -151,7 +151,7 @@ class Watch:
 
     def may_matter(self, frame: bytes) -> bool:
         """False for a plain question, and what nodes tell everybody: nearly all frames are that."""
-        if frame[0] & 1 and self.kin.name_of(frame[_FROM]):
+        if frame and frame[0] & 1 and self.kin.name_of(frame[_FROM]):
             return False
         if frame[_TYPE] == _ARP and len(frame) >= _SENDER.stop:
             sender = frame[_SENDER]

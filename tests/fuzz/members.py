@@ -49,6 +49,7 @@ class Story:
         self.it = Ownership("n1", 7, self.now)
         self.answers: set[IPAddress] = set()  # as the effects say
         self.wanted: set[IPAddress] = set()
+        self.forbidden: set[IPAddress] = set()  # once
         self.said: list[Beacon] = []  # that were heard, to be heard again
         self.told: dict[str, ClaimSet] = {}
         self.counter = 0
@@ -69,7 +70,7 @@ class Story:
 
     def _step(self) -> None:
         choices = self.choices
-        match choices.number() % 12:
+        match choices.number() % 13:
             case 0 | 1 | 2 | 3 | 4:
                 beacon_ = self._beacon()
                 self.said.append(beacon_)
@@ -90,6 +91,14 @@ class Story:
             case 10:
                 self.now += choices.of(STEPS)
                 self.check(self.it.tick(self.now))
+            case 12:  # a foreign device has it, or is gone
+                address = choices.of(OURS)
+                if choices.flag():
+                    self.forbidden.add(address)
+                    self.check(self.it.forbid(address, self.now))
+                    assert address not in self.it.answering
+                else:
+                    self.check(self.it.allow(address, self.now))
             case 11:
                 if choices.number() == 255:
                     self.leaving = True
@@ -165,8 +174,9 @@ class Story:
                     assert address not in self.answers, "told twice"
                     self.answers.add(address)
                 case Yield(address, _):
-                    assert address in self.answers, "given up twice"
-                    self.answers.remove(address)
+                    # one that was forbidden is claimed without an answer, and may go like that
+                    assert address in self.answers | self.forbidden, "given up twice"
+                    self.answers.discard(address)
                 case Emit(item) | Whisper(_, item):
                     self._check_said(item)
         it = self.it

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from fuzz import frames, members
+from fuzz import frames, looking, members
 
 TARGETS: Mapping[str, Callable[[bytes], None]] = {
     "arp": frames.arp_frame,
@@ -13,6 +13,7 @@ TARGETS: Mapping[str, Callable[[bytes], None]] = {
     "beacon": frames.beacon_frame,
     "responder": frames.responder,
     "ownership": members.ownership,
+    "watch": looking.watch,
 }
 CORPUS = Path(__file__).parent / "corpus"
 

@@ -67,6 +67,17 @@ class Scene:
         status = json.loads(self.lab.kubectl("get", *flags).stdout)["status"]
         return [item["code"] for item in status.get("findings", [])]
 
+    def story(self) -> str:
+        """What all speakers have said last of members and owners."""
+        events = ("member", "owner", "unsettled", "reasserted", "keyChanged", "unknownKey")
+        lines = [
+            f"{line['ts']} {node}: {line['msg']}"
+            for node in self.running
+            for line in self.said(node)
+            if line.get("event") in events
+        ]
+        return "\n".join(sorted(lines)[-40:])
+
     def broken(self, since: float) -> list[float]:
         """When a connection failed, in seconds since a moment."""
         return [item.at - since for item in self.prober.attempts(since) if not item.ok]
@@ -94,7 +105,7 @@ def test_nothing_happens_while_the_secret_changes(scene: Scene) -> None:
         if "event" in line
     }
     assert events == {"keyChanged", "keyUsed"}  # nobody silent, dead, refused; nothing moved
-    assert scene.broken(began) == []
+    assert scene.broken(began) == [], scene.story()
     assert scene.programs.owner("web") == scene.owner
     assert [scene.findings(node) for node in scene.lab.node_names] == [[], [], []]
     for node in scene.lab.node_names:
@@ -113,7 +124,7 @@ def test_one_that_starts_with_both_secrets_is_a_member_at_once(scene: Scene) -> 
     for other in (scene.owner, scene.others[1]):
         scene.programs.secret(other, NEWER, previous=NEW)
     time.sleep(APART)
-    assert scene.broken(began) == []
+    assert scene.broken(began) == [], scene.story()
     assert scene.programs.owner("web") == scene.owner
 
 
@@ -133,5 +144,5 @@ def test_one_that_starts_with_the_new_one_alone_waits_until_it_understands(scene
     scene.programs.secret(scene.others[1], NEWEST)
     until(lambda: scene.has_said(node, "settled", mark), f"{node} has settled", 10)
     until(lambda: not scene.findings(node), f"{node} has nothing to tell")
-    assert scene.broken(began) == []
+    assert scene.broken(began) == [], scene.story()
     assert scene.programs.owner("web") == scene.owner

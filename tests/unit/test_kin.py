@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bellmetal_layer2.beacon import Beacon
-from bellmetal_layer2.kin import FORGIVEN, LATE, MOST, RECENT, Kin
+from bellmetal_layer2.kin import FORGIVEN, LATE, MOST, MOST_MEMBERS, RECENT, Kin
 
 OURS, N2, OTHER = b"\2\0\0\0\0\1", b"\2\0\0\0\0\2", b"\2\0\0\0\0\x09"
 
@@ -67,3 +67,17 @@ def test_a_member_that_has_ever_new_addresses_fills_no_memory() -> None:
     assert len(it._members["n2"].macs["lan0"]) == MOST
     assert len(it._names) <= MOST + 1
     assert it.macs("n2", "lan0", now)
+
+
+def test_invented_names_are_bounded_and_drive_out_the_one_unheard_for_longest() -> None:
+    it = kin()
+    for number in range(MOST_MEMBERS + 100):
+        mac = b"\x06\0" + number.to_bytes(4, "big")
+        it.heard(beacon(1, node=f"x{number}"), "lan0", mac, 20.0 + number)
+        if number % 100 == 0:
+            it.heard(beacon(101 + number), "lan0", N2, 20.0 + number)
+    assert len(it._members) == MOST_MEMBERS
+    assert len(it._names) == MOST_MEMBERS + 1
+    assert it.name_of(N2) == "n2", "who is heard now and then stays"
+    assert it.name_of(OURS) == "n1"
+    assert not it.known(["x0"])
