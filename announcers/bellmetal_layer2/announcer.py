@@ -229,9 +229,11 @@ class Layer2Announcer:
     def _restrict(self) -> None:
         """Answers only where each address is to be answered now."""
         now = self._context.clock()
-        for address in sorted(self._ownership.answering, key=int):
+        effects: list[ResponderEffect] = []
+        for address in self._ownership.answering:
             names, refresh = self._names(address), self._refresh(address)
-            self._answering.run(self._responder.restrict(address, names, now, refresh))
+            effects += self._responder.restrict(address, names, now, refresh)
+        self._answering.run(effects)
 
     def _set_filters(self) -> None:
         questions = Questions.about(self._wanted, self._watch.decoy)

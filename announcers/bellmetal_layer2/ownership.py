@@ -13,6 +13,7 @@ What others are known to be and to claim is `roster.py`; what this node says is 
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeAlias
 
@@ -43,6 +44,7 @@ Who: TypeAlias = tuple[tuple[str, ...], tuple[IPNetwork, ...]]  # nodes, network
 
 GAP = 0.25  # seconds without a turn of the loop, after which the world may have moved on
 REPEAT_CLAIM = 0.1  # seconds between two answers to a lower claim
+BATCH = 250  # addresses that are decided in one turn of the loop
 REVIEW = 0.5  # seconds between two looks at what is not as it should be
 FIRST_BOOT = 1.0  # seconds after a start in which beacons of our own former process may arrive
 MOST_TWINS = 8  # processes of our own name that are told of
@@ -61,6 +63,7 @@ class Ownership:
         self._places = Places(None)
         self._twins: set[int] = set()
         self._complaints: set[str] = set()
+        self._pending: dict[IPAddress, None] = {}  # to be decided, in this order
         self._settling = Settling(self._roster, now)
         self._started = self._last_turn = now
         self._next_review = now + REVIEW
@@ -152,11 +155,14 @@ class Ownership:
         self._try_to_settle(now)
         if now >= self._next_review:
             self._review(now)
+        self._decide_pending(now)
         return self._tenure.effects(now)
 
     def deadline(self) -> float | None:
         """The next beacon or the next silence, whichever is first; a turn every INTERVAL."""
         dues = [self._voice.due(), self._last_turn + INTERVAL, self._roster.next_silence]
+        if self._pending:
+            dues.append(self._last_turn)
         if not self.settled and self._settling.due > self._last_turn:
             dues.append(self._settling.due)
         return min(dues)
@@ -295,8 +301,11 @@ class Ownership:
         if returned or beacon.ask in (self.me, EVERYBODY):
             self._voice.dump(beacon)
         self._judge(peer, now)
+        told = [news.address for news in beacon.claims] if fresh else []
+        for address in told:  # at once, whatever else waits
+            self._decide(address, now)
+        self._decide_some(touched.difference(told), now)
         for address in touched:
-            self._decide_some([address], now)
             self._defend(address, peer, now)
         self._try_to_settle(now)
 
@@ -353,10 +362,19 @@ class Ownership:
     # --- deciding --------------------------------------------------------------------------------
 
     def _decide_some(self, addresses: Iterable[IPAddress], now: float) -> None:
-        for address in dict.fromkeys(addresses):
-            item = self._addresses.get(address)
-            if item is not None:
-                self._decider.decide(item, now)
+        self._pending |= dict.fromkeys(addresses)
+        self._decide_pending(now)
+
+    def _decide_pending(self, now: float) -> None:
+        """The next ones; where thousands wait, beacons and questions come in between."""
+        for address in list(itertools.islice(self._pending, BATCH)):
+            del self._pending[address]
+            self._decide(address, now)
+
+    def _decide(self, address: IPAddress, now: float) -> None:
+        item = self._addresses.get(address)
+        if item is not None:
+            self._decider.decide(item, now)
 
     def _review(self, now: float) -> None:
         """What is unclear may have become clear without an event."""

@@ -17,6 +17,9 @@ from bellmetal_layer2.places import ANYWHERE, Place
 
 MISSED = 3  # beacons that may be missing
 GRACE = 0.05  # seconds that one may be late
+ASK_EVERY = 0.3  # seconds between two questions to a node whose claims are not known
+TELLING = 0.05  # seconds without another claim, after which no more of them come
+TELLS = 1.0  # seconds in which thousands of claims are told
 SHORTEST = 0.02  # seconds between beacons, below which none is believed
 PATIENCE = 5.0  # seconds after a start before a node that was never seen counts as dead
 GOSSIPLESS = 2.0  # seconds of silence that are death where gossip knows nothing of the node
@@ -51,6 +54,8 @@ class Peer:
     crowded: bool = False  # it claims more than there is room for
     digest: int = 0  # of all its claims, as it says
     asked_at: float = float("-inf")
+    telling_at: float = float("-inf")  # when it told claims last
+    unknown_since: float | None = None  # when some of its claims began to be not known here
     lives: dict[Place, Life] = field(default_factory=dict)
     since: dict[Place, float] = field(default_factory=dict)  # when that was judged first
     # A dump of all its claims while its parts come in. What was told before holds until it is
@@ -102,7 +107,17 @@ class Peer:
             self.told, self._dump = ClaimSet(), None
         self.boot, self.counter, self.told_at = beacon.boot, beacon.counter, now
         self.settled, self.left, self.apart = beacon.settled, beacon.leaving, beacon.apart
-        return touched | self._learn(beacon, room)
+        if beacon.claims:
+            self.telling_at = now
+        touched |= self._learn(beacon, room)
+        self.unknown_since = None if self.known else self.unknown_since or now
+        return touched
+
+    def to_ask(self, now: float) -> bool:
+        """Whether to ask for its claims: some are not known, and no more of them seem to come."""
+        if self.unknown_since is None or now - self.asked_at <= ASK_EVERY:
+            return False
+        return now - self.telling_at > TELLING or now - self.unknown_since > TELLS
 
     def _learn(self, beacon: Beacon, room: int) -> set[IPAddress]:
         if beacon.reset:

@@ -1,10 +1,16 @@
-"""What this node says on the LAN: one beacon per interval, news at once, everything when asked."""
+"""What this node says on the LAN: one beacon per interval, news at once, everything when asked.
+
+Thousands of claims are told in pieces, so that neither our loop nor the others' sockets choke on
+them. Who has missed one finds that by the digest, and asks.
+"""
 
 from __future__ import annotations
 
+import itertools
+
 from bellmetal.addresses import IPAddress
 from bellmetal.facts import ClaimOrder
-from bellmetal_layer2.beacon import EVERYBODY, Beacon, ClaimNews, chunks
+from bellmetal_layer2.beacon import CLAIMS_PER_BEACON, EVERYBODY, Beacon, ClaimNews, chunks
 from bellmetal_layer2.claims import ClaimSet
 from bellmetal_layer2.doubts import Doubts
 from bellmetal_layer2.messages import Emit, Whisper
@@ -13,8 +19,10 @@ from bellmetal_layer2.roster import Roster
 INTERVAL = 0.1  # seconds between beacons
 LAN_BUDGET = 500.0  # beacons a second of all nodes together
 REPEAT_NEWS = 0.5  # seconds for which beacons repeat a claim that is new
-DUMP_EVERY = 0.1  # seconds between two beacons with all claims
-ASK_EVERY = 0.3  # seconds between two questions to a node whose claims are not known
+MOST_REPEATED = 4 * CLAIMS_PER_BEACON  # of more claims none is repeated
+PIECE = 16 * CLAIMS_PER_BEACON  # claims that are told at one moment
+PIECE_EVERY = 0.01  # seconds between two pieces
+DUMP_EVERY = 0.1  # seconds between two times that all claims are told, and twice what that takes
 WHISPER_EVERY = 1.0  # seconds between beacons by gossip, for those that do not hear us
 
 
@@ -31,10 +39,10 @@ class Voice:
         self._counter = 0
         self._next_beacon = now
         self._next_whisper = now
-        self._dumped_at = float("-inf")
-        self._dump_asked = False
+        self._next_piece = self._next_dump = float("-inf")
+        self._dump_asked = self._dump_begins = False
         self._news: dict[IPAddress, float] = {}  # claims to repeat in beacons, until when
-        self._unsaid: set[IPAddress] = set()
+        self._unsaid: dict[IPAddress, None] = {}  # in this order
         self._unable: set[IPAddress] = set()  # what is declined, not just given up
 
     # --- commands --------------------------------------------------------------------------------
@@ -55,7 +63,7 @@ class Voice:
     def repeat(self, address: IPAddress, now: float) -> None:
         """Say again what this node claims of an address."""
         self._news[address] = now + REPEAT_NEWS
-        self._unsaid.add(address)
+        self._unsaid[address] = None
 
     def dump(self, asking: Beacon) -> None:
         """Somebody does not know all our claims, or not whether we live."""
@@ -70,19 +78,43 @@ class Voice:
 
     def due(self) -> float:
         """When there is something to say."""
-        dump = self._dumped_at + DUMP_EVERY if self._dump_asked else float("inf")
-        return min(self._next_beacon, dump)
+        dues = [self._next_beacon]
+        if self._dump_asked:
+            dues.append(self._next_dump)
+        if self._unsaid:
+            dues.append(self._next_piece)
+        return min(dues)
 
     def speak(self, now: float) -> list[Emit | Whisper]:
         """What is to be said now, if anything."""
-        if self._dump_asked and now >= self._dumped_at + DUMP_EVERY:
-            self._dump_asked, self._dumped_at = False, now
-            return self._say(list(self.mine.orders), now, reset=True)
-        if now >= self._next_beacon:
-            self._news = {item: until for item, until in self._news.items() if until > now}
+        if self._dump_asked and now >= self._next_dump:
+            self._begin_dump(now)
+        beat = now >= self._next_beacon
+        if beat:
             self._next_beacon = now + self.interval
-            return self._say([*self._news], now)
-        return self._say([*self._unsaid], now) if self._unsaid else []
+            self._news = {item: until for item, until in self._news.items() if until > now}
+            if len(self._news) <= MOST_REPEATED:
+                self._unsaid = dict.fromkeys([*self._news, *self._unsaid])
+        if self._unsaid and now >= self._next_piece:
+            return self._say(self._next(now), now)
+        return self._say([], now) if beat else []
+
+    def _begin_dump(self, now: float) -> None:
+        self._dump_asked, self._dump_begins = False, True
+        self._unsaid = dict.fromkeys([*self.mine.orders, *self._unsaid])
+        lasts = len(self._unsaid) / PIECE * PIECE_EVERY
+        self._next_dump = now + max(DUMP_EVERY, 2 * lasts)
+        if not self._unsaid:
+            self._next_beacon = now  # that we claim nothing is news, too
+
+    def _next(self, now: float) -> list[IPAddress]:
+        """The claims to tell now; the rest waits for the next piece."""
+        piece = list(itertools.islice(self._unsaid, PIECE))
+        for address in piece:
+            del self._unsaid[address]
+        if self._unsaid:
+            self._next_piece = now + PIECE_EVERY
+        return piece
 
     @property
     def interval(self) -> float:
@@ -90,10 +122,8 @@ class Voice:
         heard = sum(bool(peer.heard) for peer in self._roster.peers.values())
         return max(INTERVAL, (heard + 1) / LAN_BUDGET)
 
-    def _say(
-        self, addresses: list[IPAddress], now: float, reset: bool = False
-    ) -> list[Emit | Whisper]:
-        self._unsaid.clear()
+    def _say(self, addresses: list[IPAddress], now: float) -> list[Emit | Whisper]:
+        reset, self._dump_begins = self._dump_begins, False
         news = [self._news_of(address) for address in addresses]
         interval, ask = self.interval, self._ask(now)
         urgent = bool(news or ask) or reset or self.leaving
@@ -141,7 +171,7 @@ class Voice:
         if doubted := self.doubts.to_ask(now):
             return doubted
         for peer in self._roster.alive:
-            if not peer.known and now - peer.asked_at > ASK_EVERY:
+            if peer.to_ask(now):
                 peer.asked_at = now
                 return peer.name
         return ""

@@ -147,8 +147,8 @@ def test_the_order_of_the_input_does_not_matter(
 def test_after_the_ledger_is_written_a_second_pass_changes_nothing(
     world: Cluster, ledger: Holdings
 ) -> None:
-    # what one Service shows and another gives back (it is gone, or holds too many) is adopted only by
-    # the next pass
+    # what one Service shows and another gives back (it is gone, or holds too many) is adopted only
+    # by the next pass
     first = allocate(world, ledger, NOW)
     kept = {address for item in first.granted.values() for address in item.addresses}
     given_back = {address for address, entry in ledger.items() if entry.holders} - kept
