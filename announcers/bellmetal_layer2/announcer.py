@@ -45,12 +45,12 @@ from bellmetal_layer2.probes import (
     VigilEffect,
 )
 from bellmetal_layer2.responder import Arrived, Ignored, Responder, ResponderEffect, Transmit
+from bellmetal_layer2.talk import Talk
 from bellmetal_layer2.watch import Overheard, Watch
 
 log = logging.getLogger(__name__)
 
 MOST_NAMED = 5  # addresses in a finding
-MOST_LINES = 100  # of the log, for what happened at one moment
 COUNT_EVERY = 60.0  # seconds between two looks at how many addresses the LAN sees
 HANDOVER = 1.0  # seconds that a planned end waits for others to take over
 
@@ -76,6 +76,7 @@ class Layer2Announcer:
         self._wanted: dict[IPAddress, Announcement] = {}
         self._nodes: set[str] = set()
         self._findings: dict[str, Finding] = {}
+        self._talk = Talk()
         self._watching: asyncio.Task[None] | None = None
 
     # --- the announcer's contract ----------------------------------------------------------------
@@ -137,6 +138,7 @@ class Layer2Announcer:
         self._answering.stop()
         self._looking.stop()
         self._looking.run(self._watch.want({}, self._context.clock()))
+        self._talk.finish()
         for link in self._links.values():
             link.close()
         self._links.clear()
@@ -244,8 +246,7 @@ class Layer2Announcer:
 
     def _perform(self, effects: list[Effect]) -> None:
         now = self._context.clock()
-        said = [effect for effect in effects if isinstance(effect, Said)]
-        changed, looked = bool(said), list[VigilEffect]()
+        changed, looked = False, list[VigilEffect]()
         for effect in effects:
             match effect:
                 case Emit(item):
@@ -274,20 +275,13 @@ class Layer2Announcer:
                         link.flush()
                     looked += self._watch.unsettle(now)
                     changed = True
+                case Said():
+                    self._talk.say(effect)
+                    changed = True
         if changed:
             self._answering.run(self._responder.tick(now))
             self._looking.run(looked)
             self._context.changed()
-        self._say(said)
-
-    def _say(self, said: list[Said]) -> None:
-        """A line of the log costs more than a decision: of thousands at once only the first."""
-        for number, item in enumerate(said):
-            level = logging.INFO if number < MOST_LINES else logging.DEBUG
-            log.log(level, item.message, extra={"op": "ownership", "event": item.event})
-        if len(said) > MOST_LINES:
-            more = len(said) - MOST_LINES
-            log.info("… and %d more like these", more, extra={"op": "ownership", "event": "more"})
 
     def _own(self, address: IPAddress, fresh: bool, now: float) -> list[VigilEffect]:
         names, refresh = self._names(address), self._refresh(address)

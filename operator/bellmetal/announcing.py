@@ -17,7 +17,7 @@ from bellmetal.allocation import Allocations
 from bellmetal.api import ApiError
 from bellmetal.cluster import Cluster
 from bellmetal.fulfilment import Fulfilment
-from bellmetal.intents import Announcement, Intents, read_slices
+from bellmetal.intents import Announcement, Intents, SliceReader
 from bellmetal.ledger import Ledger
 from bellmetal.notices import Notices
 from bellmetal.orders import judge
@@ -47,6 +47,7 @@ class Announcing:
     patch: Callable[[list[ServicePatch]], Awaitable[list[ApiError]]]
     later: Callable[[float], None]
     _superseded: dict[str, float] = field(default_factory=dict)  # ServiceL2Status → since when
+    _reader: SliceReader = field(default_factory=SliceReader)
     _fulfilment: Fulfilment = field(init=False)
 
     def __post_init__(self) -> None:
@@ -57,7 +58,7 @@ class Announcing:
 
         ``today`` is the wall clock, RFC 3339.
         """
-        contents = read_slices(self.writer.slices.values())
+        contents = self._reader.read(self.writer.slices.values())
         claims = kube.claims(self.world.reports.nouns.values())
         announced = contents.announcements
         standing = standings(announced.values(), claims, cluster.nodes, contents.node_sets)

@@ -189,31 +189,56 @@ class SliceContents:
 
 def read_slices(slices: Iterable[AnnouncementSlice]) -> SliceContents:
     """Announcements and node sets out of slices; a bad item is a fault and hides no other."""
+    return SliceReader().read(slices)
+
+
+class SliceReader:
+    """Reads slices again and again; what is the very same object as before is not read anew."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, tuple[AnnouncementSlice, SliceContents]] = {}
+
+    def read(self, slices: Iterable[AnnouncementSlice]) -> SliceContents:
+        """What all of them say together."""
+        before, self._known = self._known, {}
+        announcements: dict[IPAddress, Announcement] = {}
+        node_sets: dict[str, NodeSet] = {}
+        faults: list[str] = []
+        for piece in slices:
+            known = before.get(piece.key)
+            contents = known[1] if known and known[0] is piece else _read(piece)
+            self._known[piece.key] = piece, contents
+            node_sets |= contents.node_sets
+            faults += contents.faults
+            for address, item in contents.announcements.items():
+                standing = announcements.get(address)
+                if standing is None or standing.term < item.term:
+                    announcements[address] = item
+        return SliceContents(announcements, node_sets, tuple(faults))
+
+
+def _read(piece: AnnouncementSlice) -> SliceContents:
+    name = piece.metadata.name
+    if piece.spec.version != SLICE_VERSION:
+        fault = f"AnnouncementSlice/{name} spec.version: {piece.spec.version} is not understood"
+        return SliceContents(faults=(f"{fault} (this release reads {SLICE_VERSION})",))
     announcements: dict[IPAddress, Announcement] = {}
     node_sets: dict[str, NodeSet] = {}
     faults: list[str] = []
-    for piece in slices:
-        name = piece.metadata.name
-        if piece.spec.version != SLICE_VERSION:
-            faults.append(
-                f"AnnouncementSlice/{name} spec.version: {piece.spec.version} is not understood"
-                f" (this release reads {SLICE_VERSION})"
-            )
+    for node_set in piece.spec.node_sets:
+        try:
+            node_sets[node_set.name] = _node_set(node_set)
+        except ValueError as error:
+            faults.append(f"AnnouncementSlice/{name} spec.nodeSets[{node_set.name}]: {error}")
+    for index, item in enumerate(piece.spec.announcements):
+        try:
+            announcement = _announcement(item)
+        except AddressError as error:
+            faults.append(f"AnnouncementSlice/{name} spec.announcements[{index}]: {error}")
             continue
-        for node_set in piece.spec.node_sets:
-            try:
-                node_sets[node_set.name] = _node_set(node_set)
-            except ValueError as error:
-                faults.append(f"AnnouncementSlice/{name} spec.nodeSets[{node_set.name}]: {error}")
-        for index, item in enumerate(piece.spec.announcements):
-            try:
-                announcement = _announcement(item)
-            except AddressError as error:
-                faults.append(f"AnnouncementSlice/{name} spec.announcements[{index}]: {error}")
-                continue
-            standing = announcements.get(announcement.address)
-            if standing is None or standing.term < announcement.term:
-                announcements[announcement.address] = announcement
+        standing = announcements.get(announcement.address)
+        if standing is None or standing.term < announcement.term:
+            announcements[announcement.address] = announcement
     return SliceContents(announcements, node_sets, tuple(faults))
 
 

@@ -25,7 +25,7 @@ from bellmetal.events import Events
 from bellmetal.facts import Claim, ClaimOrder, Facts, Finding, Proved
 from bellmetal.follow import SLICES, Follower
 from bellmetal.health import Endpoints
-from bellmetal.intents import SliceContents, read_slices
+from bellmetal.intents import SliceContents, SliceReader
 from bellmetal.keyring import Ring
 from bellmetal.members import Alone, Gossip
 from bellmetal.reconciler import Reconciler
@@ -65,7 +65,7 @@ class Speaker:
         wall_ms = time.time_ns() // 1_000_000  # noqa: TID251 - the one use of it, once a start
         self.boot = self.file.next_boot(wall_ms) if self.file else wall_ms
         self.secret = self._watch_secret()
-        self.contents = SliceContents()
+        self.contents, self._reader = SliceContents(), SliceReader()
         self.announcers: list[Announcer] = []
         self.informed = asyncio.Event()  # slices were read, from the API or the file
         self.applying = Reconciler(self._apply)
@@ -146,7 +146,7 @@ class Speaker:
             self._slices_changed()
 
     async def _apply(self) -> None:
-        contents = read_slices(self.slices.collection.nouns.values())
+        contents = self._reader.read(self.slices.collection.nouns.values())
         for fault in contents.faults:
             if fault not in self._faults:
                 log.error(fault, extra={"op": "slices", "event": "invalidSlice"})
