@@ -29,7 +29,13 @@ class Decider:
             return
         if not self._voice.settled:
             return
-        claims = self._voice.mine.orders
+        self._decide(item, now)
+        order = self._voice.mine.orders.get(address)
+        late = order is not None and order.term < item.announcement.term
+        self._tenure.unclear(address, order is not None and (late or not order.firm))
+
+    def _decide(self, item: Candidacy, now: float) -> None:
+        address, claims = item.address, self._voice.mine.orders
         mine = None if self._voice.leaving else claims.get(address)  # a leaver yields to any
         holder = succession.holder(item, self._roster, mine)
         if holder is not None:

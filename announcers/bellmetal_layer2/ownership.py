@@ -45,6 +45,7 @@ Who: TypeAlias = tuple[tuple[str, ...], tuple[IPNetwork, ...]]  # nodes, network
 GAP = 0.25  # seconds without a turn of the loop, after which the world may have moved on
 REPEAT_CLAIM = 0.1  # seconds between two answers to a lower claim
 BATCH = 250  # addresses that are decided in one turn of the loop
+FEW = 32  # addresses that are decided at once, whatever came in
 REVIEW = 0.5  # seconds between two looks at what is not as it should be
 FIRST_BOOT = 1.0  # seconds after a start in which beacons of our own former process may arrive
 MOST_TWINS = 8  # processes of our own name that are told of
@@ -357,13 +358,14 @@ class Ownership:
             self._tenure.say("member", f"{peer.name} is {peer.described}")
         if peers:
             claimed = (address for peer in peers for address in peer.claims)
-            self._decide_some([*claimed, *self._unclear()], now)
+            self._decide_some([*claimed, *self._tenure.to_review], now)
 
     # --- deciding --------------------------------------------------------------------------------
 
     def _decide_some(self, addresses: Iterable[IPAddress], now: float) -> None:
         self._pending |= dict.fromkeys(addresses)
-        self._decide_pending(now)
+        if len(self._pending) <= FEW:  # else it is for the next tick: many beacons come in a turn
+            self._decide_pending(now)
 
     def _decide_pending(self, now: float) -> None:
         """The next ones; where thousands wait, beacons and questions come in between."""
@@ -379,11 +381,4 @@ class Ownership:
     def _review(self, now: float) -> None:
         """What is unclear may have become clear without an event."""
         self._next_review = now + REVIEW
-        self._decide_some(self._unclear(), now)
-
-    def _unclear(self) -> list[IPAddress]:
-        """What is unclaimed, provisional or on the move: it hangs on the life of other nodes."""
-        mine = [
-            a for a, order in self.mine.items() if not order.firm or order < self._addresses[a].seed
-        ]
-        return [*mine, *self._tenure.unclaimed]
+        self._decide_some(self._tenure.to_review, now)

@@ -20,6 +20,7 @@ SO_ATTACH_FILTER = 26  # asm-generic/socket.h
 LOAD_WORD, JUMP_EQUAL, RETURN = 0x20, 0x15, 0x06  # linux/bpf_common.h
 FRAMES_KIND, FRAMES_INTERFACE = 0xFFFFF004, 0xFFFFF008  # linux/filter.h: SKF_AD_OFF + …
 MOST_PER_TURN = 64  # frames read before the loop gets its turn
+TURN = 0.005  # seconds after which it gets it in any case
 LONGEST = 2048
 IPV6_JOIN_GROUP, IPV6_LEAVE_GROUP = 20, 21  # linux/in6.h
 FULL = (errno.ENOMEM, errno.ENOBUFS)  # a socket's joins are limited by net.core.optmem_max
@@ -57,6 +58,8 @@ class PacketSocket:
 
     def _readable(self) -> None:
         assert self._receive is not None
+        loop = asyncio.get_running_loop()
+        end = loop.time() + TURN
         for _ in range(MOST_PER_TURN):
             try:
                 frame = self._socket.recv(LONGEST)
@@ -68,6 +71,8 @@ class PacketSocket:
                     log.warning("reading from %s: %s", self.interface, error.strerror)
                 return
             self._receive(self.interface, frame)
+            if loop.time() > end:
+                return
 
     def flush(self) -> None:
         """Throws away what is queued."""

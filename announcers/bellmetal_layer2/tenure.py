@@ -18,6 +18,7 @@ class Tenure:
         self.answering: set[IPAddress] = set()
         self.remembered: dict[IPAddress, ClaimOrder] = {}  # of before a restart
         self.unclaimed: dict[IPAddress, float] = {}  # nobody's that lives, since when
+        self._unclear: dict[IPAddress, None] = {}  # ours, provisional or on the move
         self._forbidden: set[IPAddress] = set()  # a foreign device has it
         self._out: list[Effect] = []
 
@@ -40,6 +41,18 @@ class Tenure:
             self.answering.add(address)
             self._out.append(Own(address, fresh))
 
+    def unclear(self, address: IPAddress, whether: bool) -> None:
+        """Whether what becomes of a claim of ours hangs on the life of other nodes."""
+        if whether:
+            self._unclear[address] = None
+        else:
+            self._unclear.pop(address, None)
+
+    @property
+    def to_review(self) -> list[IPAddress]:
+        """What is unclaimed, or unclear."""
+        return [*self._unclear, *self.unclaimed]
+
     def forbid(self, address: IPAddress) -> None:
         """Claimed as before, and not answered for."""
         self._forbidden.add(address)
@@ -56,6 +69,7 @@ class Tenure:
         self._voice.claim(address, None, now)
         self.remembered.pop(address, None)
         self.unclaimed.pop(address, None)
+        self._unclear.pop(address, None)
         if address in self.answering or address in self._forbidden:
             self.answering.discard(address)
             self._forbidden.discard(address)
