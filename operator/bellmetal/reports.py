@@ -67,6 +67,7 @@ class Reports:
         """Writes what differs from what was written; raises ApiError."""
         self._tell(facts, announcements)
         self._tell_doubts(facts.doubts, announcements)
+        await asyncio.sleep(0)  # with thousands of addresses each step takes its time
         await self._write_report(facts)
         await self._write_statuses(facts, announcements)
 

@@ -147,6 +147,7 @@ class Speaker:
 
     async def _apply(self) -> None:
         contents = self._reader.read(self.slices.collection.nouns.values())
+        await asyncio.sleep(0)  # with thousands of addresses each step takes its time: the LAN first
         for fault in contents.faults:
             if fault not in self._faults:
                 log.error(fault, extra={"op": "slices", "event": "invalidSlice"})
@@ -158,7 +159,9 @@ class Speaker:
         if self.gossip is not None:
             self.gossip.seed({n: ip for item in sets.values() for n, ip in item.nodes.items()})
         for announcer in self.announcers:
-            await announcer.apply(self._share(announcer))
+            share = self._share(announcer)
+            await asyncio.sleep(0)
+            await announcer.apply(share)
         self.reporting.poke()
 
     def _share(self, announcer: Announcer) -> Desired:
@@ -179,6 +182,7 @@ class Speaker:
 
     async def _report(self) -> None:
         facts = [announcer.status() for announcer in self.announcers]
+        await asyncio.sleep(0)
         if self.file and self.informed.is_set():
             slices = sorted(self.slices.collection.nouns.values(), key=lambda item: item.key)
             await asyncio.to_thread(self.file.write, slices, reported_claims(facts))
