@@ -147,7 +147,7 @@ class Speaker:
 
     async def _apply(self) -> None:
         contents = self._reader.read(self.slices.collection.nouns.values())
-        await asyncio.sleep(0)  # with thousands of addresses each step takes its time: the LAN first
+        await asyncio.sleep(0)  # thousands of addresses take their time: the LAN comes first
         for fault in contents.faults:
             if fault not in self._faults:
                 log.error(fault, extra={"op": "slices", "event": "invalidSlice"})
