@@ -7,19 +7,19 @@ from dataclasses import replace
 from bellmetal.facts import ClaimOrder
 from bellmetal_layer2 import succession
 from bellmetal_layer2.peers import Life
+from bellmetal_layer2.possession import Possession
 from bellmetal_layer2.roster import Roster
 from bellmetal_layer2.succession import Candidacy
-from bellmetal_layer2.tenure import Tenure
 from bellmetal_layer2.voice import Voice
 
 MOVE = 10.0  # seconds that a planned move may take before it is reported
 
 
 class Decider:
-    """Judges by the roster, claims and gives up through the tenure."""
+    """Judges by the roster, claims and gives up through the possession."""
 
-    def __init__(self, me: str, roster: Roster, voice: Voice, tenure: Tenure) -> None:
-        self.me, self._roster, self._voice, self._tenure = me, roster, voice, tenure
+    def __init__(self, me: str, roster: Roster, voice: Voice, possession: Possession) -> None:
+        self.me, self._roster, self._voice, self._possession = me, roster, voice, possession
 
     def decide(self, item: Candidacy, now: float) -> None:
         """Rules 1 to 5 for one address."""
@@ -32,14 +32,14 @@ class Decider:
         self._decide(item, now)
         order = self._voice.mine.orders.get(address)
         late = order is not None and order.term < item.announcement.term
-        self._tenure.unclear(address, order is not None and (late or not order.firm))
+        self._possession.unclear(address, order is not None and (late or not order.firm))
 
     def _decide(self, item: Candidacy, now: float) -> None:
         address, claims = item.address, self._voice.mine.orders
         mine = None if self._voice.leaving else claims.get(address)  # a leaver yields to any
         holder = succession.holder(item, self._roster, mine)
         if holder is not None:
-            self._tenure.unclaimed.pop(address, None)
+            self._possession.unclaimed.pop(address, None)
             if holder[0] != self.me:
                 item.unable = frozenset()
         if holder is not None and holder[0] != self.me:
@@ -58,16 +58,16 @@ class Decider:
             return
         item.took_from = ""
         item.unable |= {self.me}
-        self._tenure.decline(item.address, now)
+        self._possession.decline(item.address, now)
 
     def _follow(self, item: Candidacy, name: str, order: ClaimOrder, now: float) -> None:
         """Another holds it: yield, unless the slices order a move to us (rule 4)."""
         ordered = item.announcement.owner == self.me and order.term < item.announcement.term
         if ordered and not self._voice.leaving:
-            self._tenure.claim(item.address, item.seed, f"moved here from {name}", now)
+            self._possession.claim(item.address, item.seed, f"moved here from {name}", now)
             return
         item.took_from = ""
-        self._tenure.drop(item.address, name, now)
+        self._possession.drop(item.address, name, now)
 
     def _keep(self, item: Candidacy, order: ClaimOrder, now: float) -> None:
         """We hold it: go on, with the term and the firmness that are due."""
@@ -86,7 +86,7 @@ class Decider:
                 self._report_stuck(item, now)
         elif not order.firm and succession.may_be_firm(item, self._roster, now):
             order = replace(order, firm=True)
-        self._tenure.keep(item.address, order, now)
+        self._possession.keep(item.address, order, now)
 
     def _gone(self, item: Candidacy, name: str, now: float) -> bool:
         """Whether a node cannot take an address over."""
@@ -98,7 +98,7 @@ class Decider:
         if now - item.since > MOVE and not item.stuck:
             item.stuck = True
             where = f"{item.address} should move to {item.announcement.owner}"
-            self._tenure.say("moveStuck", f"{where}, which does not claim it")
+            self._possession.say("moveStuck", f"{where}, which does not claim it")
 
     def _claim_if_next(self, item: Candidacy, now: float) -> None:
         """Nobody living holds it: the slices' owner, else the next that lives (rule 3)."""
@@ -106,16 +106,16 @@ class Decider:
         if self.me not in item.nodes:
             return  # what we answer for stays until a node of the set has claimed it (rule 4)
         last, former = succession.last_claim(item, self._roster, announcement.term)
-        remembered = self._tenure.remembered.pop(address, None)
+        remembered = self._possession.remembered.pop(address, None)
         if remembered and remembered >= (last or ClaimOrder(announcement.term, False, 0)):
-            self._tenure.claim(address, remembered, "as before the restart", now)
+            self._possession.claim(address, remembered, "as before the restart", now)
             return
         if not former and announcement.owner == self.me:
             fresh = not any(self._roster.claims_on(address))
-            self._tenure.claim(address, item.seed, "the controller names us", now, fresh)
+            self._possession.claim(address, item.seed, "the controller names us", now, fresh)
             return
         former = former or announcement.owner
-        waited = now - self._tenure.unclaimed.setdefault(address, now)
+        waited = now - self._possession.unclaimed.setdefault(address, now)
         if not succession.is_our_turn(item, former, self._roster, now, waited):
             return
         term = last.term if last else announcement.term
@@ -127,7 +127,7 @@ class Decider:
         elif life is Life.ALIVE:
             why = "lives but does not claim it"
         fresh = not any(self._roster.claims_on(address))
-        self._tenure.claim(address, order, f"{former} {why}", now, fresh)
+        self._possession.claim(address, order, f"{former} {why}", now, fresh)
 
     def _above(self, item: Candidacy, term: int, former: str, now: float) -> ClaimOrder:
         """A claim in place of one whose holder is not there: firm, if that is sure (rule 3)."""

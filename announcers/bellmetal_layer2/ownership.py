@@ -34,10 +34,10 @@ from bellmetal_layer2.messages import (
 )
 from bellmetal_layer2.peers import Life, Peer
 from bellmetal_layer2.places import Place, Places
+from bellmetal_layer2.possession import Possession
 from bellmetal_layer2.roster import Roster
 from bellmetal_layer2.settling import LISTEN, Settling
 from bellmetal_layer2.succession import Candidacy
-from bellmetal_layer2.tenure import Tenure
 from bellmetal_layer2.voice import INTERVAL, Voice
 
 Who: TypeAlias = tuple[tuple[str, ...], tuple[IPNetwork, ...]]  # nodes, networks
@@ -59,8 +59,8 @@ class Ownership:
         self._addresses: dict[IPAddress, Candidacy] = {}
         self._roster = Roster(me, now)
         self._voice = Voice(me, boot, self._roster, now)
-        self._tenure = Tenure(self._voice)
-        self._decider = Decider(me, self._roster, self._voice, self._tenure)
+        self._possession = Possession(self._voice)
+        self._decider = Decider(me, self._roster, self._voice, self._possession)
         self._places = Places(None)
         self._twins: set[int] = set()
         self._complaints: set[str] = set()
@@ -73,7 +73,7 @@ class Ownership:
 
     def remember(self, claims: Iterable[Claim]) -> None:
         """Claims of this node before a restart; taken up where nobody else has claimed since."""
-        self._tenure.remember(claims)
+        self._possession.remember(claims)
 
     def want(
         self, announcements: Iterable[Announcement], sets: Mapping[str, NodeSet], now: float
@@ -82,7 +82,7 @@ class Ownership:
         self._notice_gap(now)
         wanted = {item.address: item for item in announcements}
         for address in [item for item in self._addresses if item not in wanted]:
-            self._tenure.drop(address, "", now)
+            self._possession.drop(address, "", now)
             del self._addresses[address]
         named = {name: (tuple(sorted(one.nodes)), one.networks) for name, one in sets.items()}
         changed = []
@@ -97,7 +97,7 @@ class Ownership:
             changed.append(address)
         self._look_where(now)
         self._decide_some(changed, now)
-        return self._tenure.effects(now)
+        return self._possession.effects(now)
 
     def _who(
         self, known: Candidacy | None, announcement: Announcement, named: Mapping[str, Who]
@@ -115,19 +115,19 @@ class Ownership:
         """Hand over: the others take what this node answers for, until they have it goes on."""
         self._voice.leaving = True
         self._voice.hurry(now)
-        return self._tenure.effects(now)
+        return self._possession.effects(now)
 
     def forbid(self, address: IPAddress, now: float) -> list[Effect]:
         """A foreign device has it: answer nothing. The claim stays: else the next node in turn
         would take it, and the next after that."""
-        self._tenure.forbid(address)
-        return self._tenure.effects(now)
+        self._possession.forbid(address)
+        return self._possession.effects(now)
 
     def allow(self, address: IPAddress, now: float) -> list[Effect]:
         """The foreign device is gone: answer, if it is still ours."""
-        self._tenure.allow(address)
+        self._possession.allow(address)
         self._decide_some([address], now)
-        return self._tenure.effects(now)
+        return self._possession.effects(now)
 
     # --- the machine -----------------------------------------------------------------------------
 
@@ -146,8 +146,8 @@ class Ownership:
             case Usable(interfaces):
                 self._use(Places(interfaces), now)
             case Unreadable(node):
-                self._voice.doubts.unreadable(node, now)
-        return self._tenure.effects(now)
+                self._voice.provenance.unreadable(node, now)
+        return self._possession.effects(now)
 
     def tick(self, now: float) -> list[Effect]:
         """A beacon is due, or somebody has been silent for too long."""
@@ -157,7 +157,7 @@ class Ownership:
         if now >= self._next_review:
             self._review(now)
         self._decide_pending(now)
-        return self._tenure.effects(now)
+        return self._possession.effects(now)
 
     def deadline(self) -> float | None:
         """The next beacon or the next silence, whichever is first; a turn every INTERVAL."""
@@ -178,7 +178,7 @@ class Ownership:
     @property
     def answering(self) -> frozenset[IPAddress] | set[IPAddress]:
         """What this node answers for."""
-        return self._tenure.answering
+        return self._possession.answering
 
     @property
     def settled(self) -> bool:
@@ -226,7 +226,7 @@ class Ownership:
     def _unsettle(self, now: float, reason: str, least_wait: float) -> None:
         self._voice.settled = False
         self._settling = Settling(self._roster, now, least_wait)
-        self._tenure.silence(reason)
+        self._possession.silence(reason)
         self._voice.hurry(now)
 
     def _try_to_settle(self, now: float) -> None:
@@ -235,10 +235,12 @@ class Ownership:
         with_whom = self._settling.partners(now, self._is_alone())
         if with_whom is None:
             return
-        if self._voice.doubts.unread(self._addresses.values(), self._roster, now):
+        if self._voice.provenance.unread(self._addresses.values(), self._roster, now):
             return  # what they claim cannot be known here
         self._voice.settled = True
-        self._tenure.say("settled", f"claims are exchanged with {', '.join(with_whom) or 'nobody'}")
+        self._possession.say(
+            "settled", f"claims are exchanged with {', '.join(with_whom) or 'nobody'}"
+        )
         self._voice.hurry(now)
         self._judge_all(now)
         self._decide_some(self._addresses, now)
@@ -267,7 +269,7 @@ class Ownership:
         if places.present and not before.present:
             self._unsettle(now, "an interface came back", LISTEN)
         elif before.present and not places.present:
-            self._tenure.say("noCarrier", "no interface can be used: owning nothing")
+            self._possession.say("noCarrier", "no interface can be used: owning nothing")
         self._decide_some(moved, now)
 
     def _look_where(self, now: float) -> None:
@@ -286,7 +288,7 @@ class Ownership:
             )
             return
         peer = self._roster.peer(beacon.node)
-        if not self._voice.doubts.believes(peer, beacon, now):
+        if not self._voice.provenance.believes(peer, beacon, now):
             return
         fresh = peer.fresh(beacon)
         if not fresh and not peer.latest(beacon, on):
@@ -324,26 +326,26 @@ class Ownership:
     def _complain(self, event: str, message: str) -> None:
         if event not in self._complaints:
             self._complaints.add(event)
-            self._tenure.say(event, message)
+            self._possession.say(event, message)
 
     def _hear_of_oneself(self, beacon: Beacon, now: float) -> None:
         echo = beacon.boot == self._boot or beacon.boot in self._twins
         if echo or now - self._started < FIRST_BOOT or len(self._twins) >= MOST_TWINS:
             return
         self._twins.add(beacon.boot)
-        self._tenure.say("twin", f"another speaker calls itself {self.me}")
+        self._possession.say("twin", f"another speaker calls itself {self.me}")
 
     def _defend(self, address: IPAddress, peer: Peer, now: float) -> None:
         """Rule 5: whoever hears a lower claim repeats its own (rate limited)."""
         known = self._addresses.get(address)
-        if known is None or address not in self._tenure.answering or address not in peer.claims:
+        if known is None or address not in self._possession.answering or address not in peer.claims:
             return
         answered_by_it = peer.settled and succession.alive(known, self._roster, peer.name)
         if not answered_by_it or now - known.repeated_at < REPEAT_CLAIM:
             return
         known.repeated_at = now
         self._voice.repeat(address, now)
-        self._tenure.do(Reassert(address, peer.name))
+        self._possession.do(Reassert(address, peer.name))
 
     def _judge_all(self, now: float) -> None:
         self._live_otherwise(self._roster.judge_all(now), now)
@@ -355,10 +357,10 @@ class Ownership:
 
     def _live_otherwise(self, peers: Sequence[Peer], now: float) -> None:
         for peer in peers:
-            self._tenure.say("member", f"{peer.name} is {peer.described}")
+            self._possession.say("member", f"{peer.name} is {peer.described}")
         if peers:
             claimed = (address for peer in peers for address in peer.claims)
-            self._decide_some([*claimed, *self._tenure.to_review], now)
+            self._decide_some([*claimed, *self._possession.to_review], now)
 
     # --- deciding --------------------------------------------------------------------------------
 
@@ -381,4 +383,4 @@ class Ownership:
     def _review(self, now: float) -> None:
         """What is unclear may have become clear without an event."""
         self._next_review = now + REVIEW
-        self._decide_some(self._tenure.to_review, now)
+        self._decide_some(self._possession.to_review, now)

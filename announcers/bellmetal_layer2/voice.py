@@ -12,8 +12,8 @@ from bellmetal.addresses import IPAddress
 from bellmetal.facts import ClaimOrder
 from bellmetal_layer2.beacon import CLAIMS_PER_BEACON, EVERYBODY, Beacon, ClaimNews, chunks
 from bellmetal_layer2.claims import ClaimSet
-from bellmetal_layer2.doubts import Doubts
 from bellmetal_layer2.messages import Emit, Whisper
+from bellmetal_layer2.provenance import Provenance
 from bellmetal_layer2.roster import Roster
 
 INTERVAL = 0.1  # seconds between beacons
@@ -32,7 +32,7 @@ class Voice:
     def __init__(self, me: str, boot: int, roster: Roster, now: float) -> None:
         self._me, self._boot, self._roster = me, boot, roster
         self.mine = ClaimSet()
-        self.doubts = Doubts(now)
+        self.provenance = Provenance(now)
         self.settled = False
         self.leaving = False
         self.connected = True  # else there is nothing to settle, and nothing to ask
@@ -68,7 +68,7 @@ class Voice:
     def dump(self, asking: Beacon) -> None:
         """Somebody does not know all our claims, or not whether we live."""
         self._dump_asked = True
-        self.doubts.echo(asking)
+        self.provenance.echo(asking)
 
     def hurry(self, now: float) -> None:
         """Do not wait for the next beacon's time."""
@@ -131,7 +131,7 @@ class Voice:
         out: list[Emit | Whisper] = []
         for number, portion in enumerate(chunks(news)):
             beacon = self._beacon(portion, interval, ask, reset and number == 0)
-            self.doubts.asked(beacon, now)
+            self.provenance.asked(beacon, now)
             out.append(Emit(beacon))
             out += [Whisper(name, beacon) for name in deaf]
         return out
@@ -161,14 +161,14 @@ class Voice:
             apart=not self.connected,
             ask=ask,
             claims=claims,
-            echoes=self.doubts.echoes(),
+            echoes=self.provenance.echoes(),
         )
 
     def _ask(self, now: float) -> str:
         """Who should tell us all its claims."""
         if not self.settled:
             return EVERYBODY if self.connected else ""
-        if doubted := self.doubts.to_ask(now):
+        if doubted := self.provenance.to_ask(now):
             return doubted
         for peer in self._roster.alive:
             if peer.to_ask(now):

@@ -23,7 +23,7 @@ that has just started and reaches nobody tries its keys in turn.
 A speaker that starts in the middle knows the new key alone, unless the Secret has the former one
 too (`secretkey-previous`). It understands those that have both; those that have only the old one it
 hears and cannot understand, so it answers nothing as long as it hears such a one, for 150 s at
-most (bellmetal_layer2, doubts.py).
+most (bellmetal_layer2, provenance.py).
 
 From no secret to a secret, or back, is no rotation: that needs a restart of all speakers.
 """

@@ -10,7 +10,7 @@ from bellmetal_layer2.messages import Effect, Flush, Own, Said, Yield
 from bellmetal_layer2.voice import Voice
 
 
-class Tenure:
+class Possession:
     """Keeps in step what is claimed, what is answered for, and what others are told."""
 
     def __init__(self, voice: Voice) -> None:

@@ -34,7 +34,7 @@ UNDERSTOOD = 2.0  # seconds for which a beacon that was understood counts
 MOST_UNREAD = 256  # names that are kept: anybody can invent them
 
 
-class Doubts:
+class Provenance:
     """What one node doubts. Times are seconds of one monotonic clock."""
 
     def __init__(self, now: float) -> None:

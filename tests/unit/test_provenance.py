@@ -9,10 +9,10 @@ import pytest
 
 from bellmetal.announcer import Liveness
 from bellmetal_layer2.beacon import EVERYBODY, Beacon
-from bellmetal_layer2.doubts import ANSWER, ASK_EVERY, LISTEN, MOST_UNREAD, UNREAD, Doubts
 from bellmetal_layer2.messages import GossipSays, Heard, Message, Unreadable
 from bellmetal_layer2.peers import Life, Peer
 from bellmetal_layer2.places import ANYWHERE
+from bellmetal_layer2.provenance import ANSWER, ASK_EVERY, LISTEN, MOST_UNREAD, UNREAD, Provenance
 from bellmetal_layer2.roster import Roster
 from simulated_lan import Lan, Node
 
@@ -23,7 +23,7 @@ class Doubter:
     """Node n1, which knows n2 with boot 100."""
 
     def __init__(self) -> None:
-        self.it, self.now, self.counter = Doubts(0.0), 10.0, 0
+        self.it, self.now, self.counter = Provenance(0.0), 10.0, 0
         self.peer = Peer("n2")
         assert self.hears(100)
         self.peer.boot = 100
@@ -152,21 +152,21 @@ def test_those_that_ask_are_bounded(it: Doubter) -> None:
 
 
 def test_one_that_cannot_be_understood_is_waited_for_while_it_is_heard() -> None:
-    it, roster = Doubts(0.0), Roster("n1", 0.0)
+    it, roster = Provenance(0.0), Roster("n1", 0.0)
     it.unreadable("n2", 1.0)
     assert it.unread([], roster, 1.0 + LISTEN - 0.01) == ["n2"]
     assert it.unread([], roster, 1.0 + LISTEN) == []
 
 
 def test_for_two_minutes_and_a_half_after_the_start_at_most() -> None:
-    it, roster = Doubts(0.0), Roster("n1", 0.0)
+    it, roster = Provenance(0.0), Roster("n1", 0.0)
     for now, expected in ((UNREAD, ["n2"]), (UNREAD + 0.1, [])):
         it.unreadable("n2", now)
         assert it.unread([], roster, now) == expected
 
 
 def test_one_that_is_understood_too_is_not_waited_for() -> None:
-    it, roster = Doubts(0.0), Roster("n1", 0.0)
+    it, roster = Provenance(0.0), Roster("n1", 0.0)
     roster.peer("n2").told_at = 0.5
     it.unreadable("n2", 1.0)
     assert it.unread([], roster, 1.0) == []
@@ -174,7 +174,7 @@ def test_one_that_is_understood_too_is_not_waited_for() -> None:
 
 def test_what_gossip_says_does_not_make_it_understood() -> None:
     """Gossip may have the new key already; what it claims is not known all the same."""
-    it, roster = Doubts(0.0), Roster("n1", 0.0)
+    it, roster = Provenance(0.0), Roster("n1", 0.0)
     roster.peer("n2").gossip = Liveness.ALIVE
     assert roster.life("n2", ANYWHERE, 1.0) is Life.ALIVE
     it.unreadable("n2", 1.0)
@@ -182,7 +182,7 @@ def test_what_gossip_says_does_not_make_it_understood() -> None:
 
 
 def test_invented_names_are_bounded() -> None:
-    it = Doubts(0.0)
+    it = Provenance(0.0)
     for n in range(10_000):
         it.unreadable(f"n{n}", 1.0)
     assert len(it._unread) == MOST_UNREAD
