@@ -35,7 +35,7 @@ from bellmetal.intents import (
     Withheld,
     WithheldReason,
 )
-from bellmetal.spread import Spread, Wanted
+from bellmetal.spread import Spread, Wanted, preferred
 from bellmetal.standing import Standing
 
 ALL_NODES = "all"  # the set of every node: speakers learn from it whom to gossip with
@@ -97,7 +97,12 @@ def _why_not(
         if name not in endpoints.nodes:
             return f"externalTrafficPolicy is Local and {name} has no serving endpoint"
         field = selection.local(field, endpoints)
-    return "" if name in field.weights else f"{name} is draining: {node.draining}"
+    if name not in field.weights:
+        return f"{name} is draining: {node.draining}"
+    best = preferred(cluster, field)
+    if best and field.weights[best] > field.weights[name]:
+        return f"preferredNodeSelectors of {selection.names} prefer {best}"
+    return ""
 
 
 # --- 1 to 5: may it be announced, and by whom? ---------------------------------------------------

@@ -108,7 +108,9 @@ class Spread:
         weights = item.field.weights
         if item.kept and item.present:
             return item.present.owner
-        if item.order in weights and self._cluster.living(item.order):
+        pull = self._pull(item.field)
+        ordered = item.order in weights and weights[item.order] >= pull  # else it would not last
+        if ordered and self._cluster.living(item.order):
             return item.order
         owner = item.present.owner if item.present else ""
         if owner not in weights:
@@ -117,17 +119,12 @@ class Spread:
             return owner
         if owner in item.field.ending:
             return ""
-        return owner if weights[owner] >= self._pull(item.field) else ""
+        return owner if weights[owner] >= pull else ""
 
     def _pull(self, field: Field) -> int:
-        """How much the user must prefer a node for it to keep an address: as much as the best of
-        those that live and are steady."""
-        best = next(iter(self._tiers_of(field)))
-        name = next(iter(best))
-        cluster = self._cluster
-        if name in cluster.unsteady or not cluster.living(name):
-            return 0
-        return field.weights[name]
+        """How much the user must prefer a node for it to keep an address."""
+        name = _pulling(self._cluster, self._tiers_of(field)[0])
+        return field.weights[name] if name else 0
 
     def _new_owner(self, item: Wanted, mates: list[Wanted]) -> str:
         best = self._tiers_of(item.field)[0]
@@ -207,19 +204,7 @@ class Spread:
     def _tiers_of(self, field: Field) -> Tiers:
         """By all that makes a node better for a new address."""
         if field not in self._tiers:
-            nodes, speakers = self._cluster.nodes, self._cluster.speakers
-            unsteady = self._cluster.unsteady
-            self._tiers[field] = _tiers(
-                field.weights,
-                lambda name: (
-                    name in field.ending,
-                    not nodes[name].ready,
-                    name in unsteady,
-                    name not in speakers,
-                    bool(nodes[name].draining),
-                    -field.weights[name],
-                ),
-            )
+            self._tiers[field] = _best_first(self._cluster, field)
         return self._tiers[field]
 
     def _lasting_of(self, field: Field) -> Tiers:
@@ -236,6 +221,33 @@ class Spread:
                 ),
             )
         return self._lasting[field]
+
+
+def preferred(cluster: Cluster, field: Field) -> str:
+    """A node to which the user's preference pulls addresses; empty if there is none now."""
+    return _pulling(cluster, _best_first(cluster, field)[0])
+
+
+def _pulling(cluster: Cluster, best: Tier) -> str:
+    """One of the best, if those live and are steady."""
+    name = next(iter(best))
+    return name if cluster.living(name) and name not in cluster.unsteady else ""
+
+
+def _best_first(cluster: Cluster, field: Field) -> Tiers:
+    """The nodes of a field by all that makes one better for a new address."""
+    nodes, speakers, unsteady = cluster.nodes, cluster.speakers, cluster.unsteady
+    return _tiers(
+        field.weights,
+        lambda name: (
+            name in field.ending,
+            not nodes[name].ready,
+            name in unsteady,
+            name not in speakers,
+            bool(nodes[name].draining),
+            -field.weights[name],
+        ),
+    )
 
 
 def _first(names: Iterable[str], counts: Iterable[Mapping[str, int]], address: IPAddress) -> str:

@@ -378,8 +378,8 @@ def ordered(to: str, **fields: Any) -> Cluster:
     return cluster(service("shop/web", move_to=to), **fields)
 
 
-def test_an_order_moves_it_and_preferences_do_not_pull_it_back_meanwhile() -> None:
-    world = ordered("n3", nodes=ZONED, advertisements=TO_A)
+def test_an_order_moves_it_once() -> None:
+    world = ordered("n3")
     assert (owned_by("n1", world).owner, owned_by("n1", world).term) == ("n3", 2)
     assert (owned_by("n3", world).owner, owned_by("n3", world).term) == ("n3", 1)
 
@@ -398,6 +398,10 @@ def test_an_order_moves_it_and_preferences_do_not_pull_it_back_meanwhile() -> No
         (
             ordered("n3", nodes=["n1", node("n3", draining=DRAINING)]),
             f"n3 is draining: {DRAINING}",
+        ),
+        (
+            ordered("n3", nodes=ZONED, advertisements=TO_A),
+            "preferredNodeSelectors of all prefer n1",
         ),
         (
             ordered("n3", links={"n1": (LAN,), "n3": (ELSEWHERE,)}),
