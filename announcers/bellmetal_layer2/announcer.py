@@ -18,6 +18,7 @@ from bellmetal.pump import Pump
 from bellmetal_layer2 import beacon
 from bellmetal_layer2.groups import Join, Leave
 from bellmetal_layer2.interfaces import Watcher
+from bellmetal_layer2.lacking import lacking
 from bellmetal_layer2.links import Link, Questions
 from bellmetal_layer2.messages import (
     Effect,
@@ -34,7 +35,6 @@ from bellmetal_layer2.messages import (
     Yield,
 )
 from bellmetal_layer2.ownership import Ownership
-from bellmetal_layer2.places import has_ipv6
 from bellmetal_layer2.probes import (
     Allow,
     Ask,
@@ -50,7 +50,6 @@ from bellmetal_layer2.watch import Overheard, Watch
 
 log = logging.getLogger(__name__)
 
-MOST_NAMED = 5  # addresses in a finding
 COUNT_EVERY = 60.0  # seconds between two looks at how many addresses the LAN sees
 HANDOVER = 1.0  # seconds that a planned end waits for others to take over
 
@@ -116,7 +115,7 @@ class Layer2Announcer:
             interfaces=tuple(self._interfaces.values()),
             findings=(
                 *self._findings.values(),
-                *self._missing_interfaces(),
+                *self._lacking(),
                 *self._watch.findings,
             ),
             settled=own.settled,
@@ -373,30 +372,8 @@ class Layer2Announcer:
         item = self._wanted.get(address)
         return item.refresh if item and item.refresh else self._context.refresh
 
-    def _missing_interfaces(self) -> list[Finding]:
-        """Addresses that the slices want here and no interface can answer for, by what lacks."""
-        lacking: dict[str, list[IPAddress]] = {}
-        for address, item in self._wanted.items():
-            if item.owner == self._context.node and self._ownership.place(address) is None:
-                lacking.setdefault(self._lack(item), []).append(address)
-        return [
-            Finding("noInterface", f"{text}: {shortened(found)}") for text, found in lacking.items()
-        ]
-
-    def _lack(self, item: Announcement) -> str:
-        """What an address cannot be answered for without."""
-        here = [self._interfaces[name] for name in self._links if name in self._interfaces]
-        able = [one for one in here if not item.interfaces or one.name in item.interfaces]
-        if not able:
-            names = ", ".join(sorted(item.interfaces))
-            return f"none of the interfaces {names} is here" if names else "no usable interface"
-        if item.address.version == 6 and not any(map(has_ipv6, able)):
-            return "no interface has an IPv6 link-local address"
-        return "no interface has an address in the subnet"
-
-
-def shortened(addresses: list[IPAddress]) -> str:
-    """The first of them, and how many there are."""
-    text = ", ".join(map(str, addresses[:MOST_NAMED]))
-    rest = len(addresses) - MOST_NAMED
-    return f"{text} and {rest} more" if rest > 0 else text
+    def _lacking(self) -> list[Finding]:
+        """What the slices want here and no interface can answer for."""
+        mine = (item for item in self._wanted.values() if item.owner == self._context.node)
+        unable = [item for item in mine if self._ownership.place(item.address) is None]
+        return lacking(unable, [self._interfaces[name] for name in self._links])
