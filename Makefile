@@ -44,7 +44,7 @@ lab: $(READY) programs image  ## a three-node cluster with the chart installed, 
 	@PYTHONPATH=tests $(BIN)/python -m lab.demo --keep --no-story
 
 lab-down: $(READY)  ## take it down
-	@$(LAB) down --all
+	@$(LAB) down --name demo
 
 golden: $(READY) programs  ## write the golden files anew
 	@$(PYTEST) tests/unit -q --golden

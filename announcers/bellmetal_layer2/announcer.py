@@ -299,6 +299,8 @@ class Layer2Announcer:
         item, owner = self._wanted.get(address), self._ownership.holder(address)
         if item is None or not owner or owner == self._context.node:
             return ""
+        if self._ownership.quiet(address):
+            return ""  # its owner knows already
         able = {self._context.node, *self._ownership.heirs}
         turn = [n for n in (*item.successors, item.owner) if n != owner and n in able]
         return owner if turn and turn[0] == self._context.node else ""

@@ -51,7 +51,7 @@ MOST_ECHOES = 8
 CLAIMS_PER_BEACON = 18  # of either family, with the longest names, within 1,280 bytes
 
 SETTLED, LEAVING, RESET, APART = 1, 2, 4, 8
-_FIRM, _RELEASED, _UNABLE = 1, 2, 4
+_FIRM, _RELEASED, _UNABLE, _QUIET = 1, 2, 4, 8
 _HEAD = struct.Struct("!BHQQQ")
 _CLAIM_TAIL = struct.Struct("!QIB")
 _IPV6 = struct.Struct("!IHBB16s16s")
@@ -74,11 +74,15 @@ class UnknownKeyError(DecodeError):
 
 @dataclass(frozen=True, slots=True)
 class ClaimNews:
-    """One claim in a beacon; ``order`` None: released, ``unable``: as it cannot be announced."""
+    """One claim in a beacon; ``order`` None: released, ``unable``: as it cannot be announced.
+
+    ``quiet``: claimed and not answered for, as a foreign device has it.
+    """
 
     address: IPAddress
     order: ClaimOrder | None
     unable: bool = False
+    quiet: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +129,8 @@ def encode(beacon: Beacon, *keys: bytes) -> bytes:
     ]
     for news in beacon.claims:
         order = news.order or ClaimOrder(0, False, 0)
-        state = (order.firm * _FIRM) | ((news.order is None) * _RELEASED) | news.unable * _UNABLE
+        state = (order.firm * _FIRM) | ((news.order is None) * _RELEASED)
+        state |= news.unable * _UNABLE | news.quiet * _QUIET
         parts.append(bytes([news.address.version]))
         parts.append(news.address.packed)
         parts.append(_CLAIM_TAIL.pack(order.term, order.epoch, state))
@@ -217,7 +222,8 @@ class _Reader:
         address = ipaddress.ip_address(self.take(4 if version == 4 else 16))
         term, epoch, state = _CLAIM_TAIL.unpack(self.take(_CLAIM_TAIL.size))
         order = None if state & _RELEASED else ClaimOrder(term, bool(state & _FIRM), epoch)
-        return ClaimNews(address, order, order is None and bool(state & _UNABLE))
+        unable = order is None and bool(state & _UNABLE)
+        return ClaimNews(address, order, unable, order is not None and bool(state & _QUIET))
 
 
 def chunks(claims: Iterable[ClaimNews]) -> list[tuple[ClaimNews, ...]]:

@@ -64,7 +64,8 @@ class Decider:
         """Another holds it: yield, unless the slices order a move to us (rule 4)."""
         ordered = item.announcement.owner == self.me and order.term < item.announcement.term
         if ordered and not self._voice.leaving:
-            self._possession.claim(item.address, item.seed, f"moved here from {name}", now)
+            fresh = self._is_fresh(item)
+            self._possession.claim(item.address, item.seed, f"moved here from {name}", now, fresh)
             return
         item.took_from = ""
         self._possession.drop(item.address, name, now)
@@ -111,7 +112,7 @@ class Decider:
             self._possession.claim(address, remembered, "as before the restart", now)
             return
         if not former and announcement.owner == self.me:
-            fresh = not any(self._roster.claims_on(address))
+            fresh = self._is_fresh(item)
             self._possession.claim(address, item.seed, "the controller names us", now, fresh)
             return
         former = former or announcement.owner
@@ -124,10 +125,17 @@ class Decider:
         why = f"is {life.value}"
         if former in item.unable:
             why = "cannot announce it"
+        elif former not in item.nodes:
+            why = "may not own it any more"
         elif life is Life.ALIVE:
             why = "lives but does not claim it"
-        fresh = not any(self._roster.claims_on(address))
+        fresh = self._is_fresh(item)
         self._possession.claim(address, order, f"{former} {why}", now, fresh)
+
+    def _is_fresh(self, item: Candidacy) -> bool:
+        """Whether no node of the cluster answers for it: a foreign device may."""
+        known = [*self._roster.claims_on(item.address)]
+        return not known or any(item.address in peer.quiet for peer, _ in known)
 
     def _above(self, item: Candidacy, term: int, former: str, now: float) -> ClaimOrder:
         """A claim in place of one whose holder is not there: firm, if that is sure (rule 3)."""

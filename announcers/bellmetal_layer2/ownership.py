@@ -120,12 +120,12 @@ class Ownership:
     def forbid(self, address: IPAddress, now: float) -> list[Effect]:
         """A foreign device has it: answer nothing. The claim stays: else the next node in turn
         would take it, and the next after that."""
-        self._possession.forbid(address)
+        self._possession.forbid(address, now)
         return self._possession.effects(now)
 
     def allow(self, address: IPAddress, now: float) -> list[Effect]:
         """The foreign device is gone: answer, if it is still ours."""
-        self._possession.allow(address)
+        self._possession.allow(address, now)
         self._decide_some([address], now)
         return self._possession.effects(now)
 
@@ -197,6 +197,10 @@ class Ownership:
     def heirs(self) -> list[str]:
         """Who could take over now."""
         return [peer.name for peer in self._roster.alive]
+
+    def quiet(self, address: IPAddress) -> bool:
+        """Whether a node claims an address and does not answer for it: a foreign device has it."""
+        return any(address in peer.quiet for peer, _ in self._roster.claims_on(address))
 
     def claims(self) -> list[Claim]:
         """This node's claims that differ from what the slices say."""

@@ -51,6 +51,7 @@ class Peer:
     apart: bool = False  # it says that it cannot be heard
     gossip: Liveness = Liveness.UNKNOWN
     told: ClaimSet = field(default_factory=ClaimSet)
+    quiet: set[IPAddress] = field(default_factory=set)  # what it claims and does not answer for
     crowded: bool = False  # it claims more than there is room for
     digest: int = 0  # of all its claims, as it says
     asked_at: float = float("-inf")
@@ -105,6 +106,7 @@ class Peer:
             touched |= self.claims.keys()
         if beacon.boot != self.boot:  # another process: it knows nothing of those claims
             self.told, self._dump = ClaimSet(), None
+            self.quiet.clear()
         self.boot, self.counter, self.told_at = beacon.boot, beacon.counter, now
         self.settled, self.left, self.apart = beacon.settled, beacon.leaving, beacon.apart
         if beacon.claims:
@@ -125,6 +127,8 @@ class Peer:
         self.digest = beacon.digest
         for news in beacon.claims:
             self._put(self.told, news, room)
+            kept = news.quiet and news.address in self.told.orders
+            (self.quiet.add if kept else self.quiet.discard)(news.address)
             if self._dump is not None:
                 self._put(self._dump, news, room)
         if self._dump is None or self._dump.digest != beacon.digest:

@@ -53,16 +53,18 @@ class Possession:
         """What is unclaimed, or unclear."""
         return [*self._unclear, *self.unclaimed]
 
-    def forbid(self, address: IPAddress) -> None:
+    def forbid(self, address: IPAddress, now: float) -> None:
         """Claimed as before, and not answered for."""
         self._forbidden.add(address)
+        self._voice.hush(address, True, now)
         if address in self.answering:
             self.answering.discard(address)
             self._out.append(Yield(address, ""))
 
-    def allow(self, address: IPAddress) -> None:
+    def allow(self, address: IPAddress, now: float) -> None:
         """Answered for as before, once it is kept again."""
         self._forbidden.discard(address)
+        self._voice.hush(address, False, now)
 
     def drop(self, address: IPAddress, to: str, now: float) -> None:
         """It is not ours any more, but another node's, if one is named."""
@@ -72,13 +74,17 @@ class Possession:
         self._unclear.pop(address, None)
         if address in self.answering or address in self._forbidden:
             self.answering.discard(address)
-            self._forbidden.discard(address)
+            if address in self._forbidden:
+                self._forbidden.discard(address)
+                self._voice.hush(address, False, now)
             self._out.append(Yield(address, to))
             if to:
                 self.say("owner", f"{address} is {to}'s")
 
     def decline(self, address: IPAddress, now: float) -> None:
         """It cannot be announced here: who could take it is told, and need not wait."""
+        if address in self._voice.mine.orders:
+            self.say("unable", f"{address} is given up: no interface here can announce it")
         self.drop(address, "", now)
         self._voice.decline(address, now)
 

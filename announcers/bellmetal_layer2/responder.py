@@ -150,14 +150,23 @@ class Responder:
     def restrict(
         self, address: IPAddress, interfaces: frozenset[str], now: float, refresh: int = 0
     ) -> list[ResponderEffect]:
-        """The interfaces of an owned address, or how often it is announced, may have changed."""
-        if self._owned.get(address, interfaces) != interfaces:
-            return self.own(address, interfaces, now, refresh)
-        if self._refresh.get(address, refresh) != refresh:
+        """The interfaces of an owned address, or how often it is announced, may have changed.
+
+        It is announced on those that are new alone.
+        """
+        if address not in self._owned:
+            return []
+        if self._refresh[address] != refresh:
             self._refresh[address] = refresh
             for name in self.places(address):
                 self._schedules[name].every(address, refresh, now)
-        return []
+        if self._owned[address] == interfaces:
+            return []
+        before, self._owned[address] = self.places(address), interfaces
+        after = self.places(address)
+        for name in sorted(before ^ after):
+            self._place(address, name, name in after, now)
+        return self.tick(now)
 
     def announce(self, address: IPAddress, now: float) -> list[ResponderEffect]:
         """Tell the LAN, now and for some seconds, that an owned address is here."""

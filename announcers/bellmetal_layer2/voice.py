@@ -44,6 +44,7 @@ class Voice:
         self._news: dict[IPAddress, float] = {}  # claims to repeat in beacons, until when
         self._unsaid: dict[IPAddress, None] = {}  # in this order
         self._unable: set[IPAddress] = set()  # what is declined, not just given up
+        self._quiet: set[IPAddress] = set()  # what is claimed and not answered for
 
     # --- commands --------------------------------------------------------------------------------
 
@@ -58,6 +59,11 @@ class Voice:
         """This node cannot announce an address: let the others not wait for it."""
         self.mine.put(address, None)
         self._unable.add(address)
+        self.repeat(address, now)
+
+    def hush(self, address: IPAddress, quiet: bool, now: float) -> None:
+        """Whether what is claimed is not answered for, as a foreign device has it."""
+        (self._quiet.add if quiet else self._quiet.discard)(address)
         self.repeat(address, now)
 
     def repeat(self, address: IPAddress, now: float) -> None:
@@ -137,7 +143,9 @@ class Voice:
         return out
 
     def _news_of(self, address: IPAddress) -> ClaimNews:
-        return ClaimNews(address, self.mine.orders.get(address), address in self._unable)
+        order = self.mine.orders.get(address)
+        quiet = order is not None and address in self._quiet
+        return ClaimNews(address, order, address in self._unable, quiet)
 
     def _whispering(self, urgent: bool, now: float) -> bool:
         if not urgent and now < self._next_whisper:

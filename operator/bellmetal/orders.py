@@ -63,7 +63,7 @@ def _judge(
         refused.append("the Service has no address")
     for item in announcements:
         former = before.get(item.address)
-        if item.owner != service.move_to:
+        if item.owner != service.move_to and not withheld:
             refused.append(_why(cluster, service, item))
         elif former is not None and former.owner != item.owner:
             moved.append((item.address, former.owner))

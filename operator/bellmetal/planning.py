@@ -162,11 +162,13 @@ class _Considering:
                 self._withhold_local(service, address, selection, endpoints)
         if not field.weights:
             return None
+        present = self._standing.get(address)
+        interfaces = present.interfaces if kept and present else selection.interfaces
         return Wanted(
             address,
             [service],
             field,
-            selection.interfaces,
+            interfaces,
             selection.refresh,
             kept=kept,
             order=service.move_to,

@@ -128,8 +128,8 @@ class Spread:
 
     def _new_owner(self, item: Wanted, mates: list[Wanted]) -> str:
         best = self._tiers_of(item.field)[0]
-        if item.present is not None:
-            for name in item.present.successors:
+        if item.present is not None and not self._cluster.living(item.present.owner):
+            for name in item.present.successors:  # by reflex it has it already
                 if name in best:
                     return name
         limit = math.ceil(LOAD_SLACK * len(self._wanted) / len(best))
@@ -153,6 +153,8 @@ class Spread:
             if name not in taken and self._may_stay(item.field, name, taken):
                 found.append(name)
                 taken.add(name)
+        if len(standing) < min(SUCCESSORS, len(item.field.weights) - 1):
+            return ()  # there were fewer nodes: who is back, or new, gets its share
         dead = not any(map(self._cluster.living, found))
         if dead and any(self._cluster.living(name) for name in first if name != item.owner):
             return ()

@@ -20,6 +20,7 @@ class Standing:
     confirmed: bool = True  # the slices name this owner; else only its claim does
     successors: tuple[str, ...] = field(default=(), compare=False)
     node_set: NodeSet | None = field(default=None, compare=False)
+    interfaces: frozenset[str] = field(default=frozenset(), compare=False)
 
 
 def standings(
@@ -48,7 +49,12 @@ def standings(
         if best is not None and best.node != owner and _counts(best, item, nodes.get(owner)):
             owner, term = best.node, best.order.term
         found[item.address] = Standing(
-            owner, term, owner == item.owner, item.successors, sets.get(item.node_set)
+            owner,
+            term,
+            owner == item.owner,
+            item.successors,
+            sets.get(item.node_set),
+            item.interfaces,
         )
     return found
 

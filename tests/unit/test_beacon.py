@@ -26,7 +26,7 @@ MAC = bytes.fromhex("02aabbccddee")
 NUMBERS = st.integers(0, 2**64 - 1)
 ADDRESSES = st.ip_addresses()
 ORDERS = st.builds(ClaimOrder, NUMBERS, st.booleans(), st.integers(0, 2**32 - 1))
-NEWS = st.builds(ClaimNews, ADDRESSES, ORDERS) | st.builds(
+NEWS = st.builds(ClaimNews, ADDRESSES, ORDERS, quiet=st.booleans()) | st.builds(
     ClaimNews, ADDRESSES, st.none(), st.booleans()
 )
 BEACONS = st.builds(

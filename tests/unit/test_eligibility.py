@@ -194,6 +194,16 @@ def test_while_all_are_out_owner_term_and_set_stay_and_it_is_said() -> None:
     assert planned(there, before=now) == before
 
 
+def test_an_interface_that_no_node_has_takes_nothing_from_what_is_announced() -> None:
+    there = cluster(WEB, links=dict.fromkeys(["n1", "n2", "n3"], (LAN,)))
+    before = planned(there)
+    typo = [advertisement(interfaces=frozenset(["eth9"]))]
+    now = planned(cluster(WEB, advertisements=typo, links=there.links), before=before)
+    assert now.announcements == before.announcements
+    [no] = now.withheld
+    assert "no interface eth9" in no.message
+
+
 def test_no_order_and_no_drain_moves_what_is_kept() -> None:
     there = cluster(LOCAL, links=dict.fromkeys(["n1", "n2", "n3"], (LAN,)))
     before = planned(there)

@@ -6,7 +6,8 @@ from tests.unit.test_ownership import IP, Story, announcement, of, settled
 
 from bellmetal.announcer import Liveness
 from bellmetal.facts import ClaimOrder
-from bellmetal_layer2.messages import Own, Yield
+from bellmetal_layer2.beacon import ClaimNews
+from bellmetal_layer2.messages import Emit, Heard, Own, Yield
 
 FIRM = ClaimOrder(1, True, 0)
 
@@ -80,3 +81,39 @@ def test_who_holds_an_address_is_told_while_it_is_clear() -> None:
     story.machine.tick(story.now)
     assert story.machine.holder(IP) == "", "we have not listened"
     assert Story("n1").machine.holder(IP) == ""
+
+
+def quiet(story: Story, name: str) -> None:
+    story.receive(Heard(story.others[name].beacon(ClaimNews(IP, FIRM, quiet=True)), "eth0"))
+
+
+def test_others_are_told_that_it_is_claimed_and_not_answered_for() -> None:
+    story = settled("n1")
+    for whether, effects in (
+        (True, story.machine.forbid(IP, story.now)),
+        (False, story.machine.allow(IP, story.now)),
+    ):
+        news = [item for emit in of(Emit, effects) for item in emit.beacon.claims]
+        assert ClaimNews(IP, FIRM, quiet=whether) in news
+
+
+def test_what_its_owner_does_not_answer_for_is_fresh_to_who_takes_it_over() -> None:
+    story = settled("n2")
+    quiet(story, "n2")
+    assert story.machine.quiet(IP)
+    story.gossip("n2", Liveness.DEAD)
+    assert of(Own, story.wait(1.0, "n3")) == [Own(IP, fresh=True)]
+
+
+def test_and_to_whom_it_is_moved() -> None:
+    story = settled("n2")
+    quiet(story, "n2")
+    assert Own(IP, fresh=True) in story.want(announcement("n1", term=2))
+
+
+def test_what_is_answered_for_again_is_not() -> None:
+    story = settled("n2")
+    quiet(story, "n2")
+    story.hear("n2", FIRM)
+    assert not story.machine.quiet(IP)
+    assert Own(IP, fresh=False) in story.want(announcement("n1", term=2))

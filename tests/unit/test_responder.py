@@ -179,6 +179,12 @@ def test_an_interface_that_is_gone_gets_nothing() -> None:
     assert where(it.tick(0.1)) == {"eth1": 2}
 
 
+def test_an_interface_that_is_allowed_too_is_told_and_no_other_one() -> None:
+    it = responder()
+    it.own(IP, frozenset({"eth0"}), 1.0)
+    assert where(it.restrict(IP, ANY, 20.0)) == {"eth1": 2}
+
+
 def test_other_interfaces_of_an_owned_address_are_announced_on() -> None:
     it = responder(frozenset({"eth0"}))
     assert it.restrict(IP, frozenset({"eth0"}), 1.0) == []

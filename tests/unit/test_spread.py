@@ -125,6 +125,31 @@ def test_its_addresses_go_to_their_first_successors() -> None:
             assert now[item.address].successors[0] == item.successors[1]
 
 
+def planned_after(world: Cluster, before: Intents | None, count: int = 30) -> Intents:
+    """The next plan, after one that all speakers carry out."""
+    items, sets = (before.announcements, before.node_sets) if before else ((), ())
+    terms = {item.address: item.term for item in items}
+    standing = standings(items, [], world.nodes, {item.name: item for item in sets})
+    kept = {a: replace(one, term=terms.get(a, one.term)) for a, one in ledger(count).items()}
+    return plan(world, granted(count), kept, standing)
+
+
+def test_nodes_that_are_drained_in_turn_leave_all_evenly_loaded() -> None:
+    """Rolling maintenance of three nodes: nothing piles up on the one that nobody drained yet."""
+    services = [big().services[item] for item in granted(30).granted]
+    plans = planned_after(cluster(*services), None)
+    for name in ("n1", "n2", "n3"):
+        nodes = [node(n, draining="maintenance" if n == name else "") for n in ("n1", "n2", "n3")]
+        plans = planned_after(cluster(*services, nodes=nodes), plans)
+        plans = planned_after(cluster(*services), plans)
+        heirs: dict[str, set[str]] = {}
+        for item in plans.announcements:
+            heirs.setdefault(item.owner, set()).add(item.successors[0])
+        assert all(len(names) == 2 for names in heirs.values()), heirs
+    load = Counter(item.owner for item in plans.announcements)
+    assert max(load.values()) <= 15, load
+
+
 def test_a_node_that_joins_changes_nothing() -> None:
     world = big()
     nodes = {**world.nodes, "n200": node("n200")}
