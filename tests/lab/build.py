@@ -233,7 +233,8 @@ def run_noting(command: Sequence[str], cwd: Path, note: Callable[[str], None]) -
         reader.start()
     seen = 0
     try:
-        while child.poll() is None or seen < len(errors):
+        # a child may be gone before its last lines are read
+        while child.poll() is None or any(r.is_alive() for r in readers) or seen < len(errors):
             while seen < len(errors):
                 note(errors[seen].strip())
                 seen += 1
