@@ -117,6 +117,7 @@ class Lan:
         self.on_own: Callable[[Node, IPAddress], None] = lambda node, address: None
         self._events: list[tuple[float, int, Callable[[], None]]] = []
         self._numbers = itertools.count()
+        self._reach: dict[str, set[str]] = {}
         self._arrives: dict[tuple[str, str], float] = {}
         self._ticks: dict[str, float] = {}
 
@@ -247,6 +248,12 @@ class Lan:
 
     def _gossip_reach(self, node: Node) -> set[str]:
         """All nodes that gossip comes to from here: both ways, over others too."""
+        if node.name not in self._reach:
+            found = self._find_reach(node)
+            self._reach |= dict.fromkeys(found, found)  # each of them reaches the same
+        return self._reach[node.name]
+
+    def _find_reach(self, node: Node) -> set[str]:
         reached, fresh = {node.name}, [node]
         while fresh:
             one = fresh.pop()
@@ -269,6 +276,7 @@ class Lan:
 
     def gossip(self) -> None:
         """Something happened: every node will learn of it in its time."""
+        self._reach.clear()
         for node in self.nodes.values():
             if node.machine is None or node.stopped:
                 continue
