@@ -13,6 +13,7 @@ from lab.bare import Bare
 from lab.fixtures import require
 from lab.paths import CHART
 from lab.rest import ApiError, Rest
+from lab.waiting import until
 
 Json = dict[str, Any]
 
@@ -46,7 +47,20 @@ def installed() -> Iterator[Bare]:
 
 def install(lab: Bare) -> str:
     command = ("install", "bellmetal", CHART, "--namespace", NAMESPACE, "--create-namespace")
-    return lab.helm(*command).stdout
+    said = lab.helm(*command).stdout
+    until(lambda: all(_served(lab, kind) for kind in GROUPS), "every kind is served")
+    return said
+
+
+def _served(lab: Bare, kind: str) -> bool:
+    """Whether the API server knows a kind; helm does not wait for that."""
+    try:
+        lab.rest.get(place(kind))
+    except ApiError as error:
+        if error.status not in (404, 429):  # 429: "storage is (re)initializing"
+            raise
+        return False
+    return True
 
 
 def manifest(

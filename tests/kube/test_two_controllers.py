@@ -11,6 +11,7 @@ import pytest
 
 from kube.scene import CONDITION, Scene, never_given_twice, one_address_each, stage
 from lab.errors import LabError
+from lab.rest import ApiError
 from lab.waiting import until
 
 pytestmark = pytest.mark.kube
@@ -70,6 +71,9 @@ def creating(scene: Scene, prefix: str) -> Iterator[list[str]]:
             name = f"{prefix}-{len(names):03}"
             try:
                 scene.service(name)
+            except ApiError as error:
+                if error.status != 409:  # else it was made, and nobody heard the answer
+                    continue
             except (LabError, OSError):  # the API is away
                 continue
             names.append(name)
