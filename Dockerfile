@@ -44,6 +44,6 @@ COPY --from=build /opt/bellmetal /opt/bellmetal
 ENV PATH=/opt/bellmetal/bin:/usr/local/bin:/usr/bin:/bin \
     LANG=C.UTF-8 PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
 # A library that the base lacks is found out here.
-RUN ["python3", "-c", "import bellmetal.controller, bellmetal.speaker, bellmetal_layer2.announcer"]
+RUN ["python3", "-c", "import bellmetal.controller, bellmetal.speaker, bellmetal_bgp.announcer, bellmetal_layer2.announcer"]
 USER 65534:65534
 ENTRYPOINT ["bellmetal"]

@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .ONESHELL:
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types unit fuzz kube lab-tests lab lab-down golden image chart clean
+.PHONY: help demo test lint types unit fuzz chaos bench kube lab-tests lab lab-down golden image sbom audit chart manifests clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -28,7 +28,7 @@ lint: $(READY)  ## style, and who may import whom
 	$(BIN)/lint-imports --no-logo 2>&1 | tail -n 3
 
 types: $(READY)  ## mypy, strict
-	@$(BIN)/mypy operator announcers
+	@$(BIN)/mypy operator announcers examples
 
 unit: $(READY)  ## the fast tests alone, seconds
 	@$(PYTEST) tests/unit tests/property -q
@@ -36,6 +36,15 @@ unit: $(READY)  ## the fast tests alone, seconds
 SECONDS ?= 60
 fuzz: $(VENV)/fuzz-ready  ## coverage-guided fuzzing for SECONDS=60, of TARGETS=all
 	@PYTHONPATH=tests $(BIN)/python -m fuzz.run --seconds $(SECONDS) $(TARGETS)
+
+MINUTES ?= 5
+SEEDS ?= 1 2 3 4 5 6
+chaos: $(READY) programs  ## seeded faults under clients: MINUTES=5 for each of SEEDS="1 2 3 4 5 6" (needs root)
+	@PYTHONPATH=tests $(BIN)/python -m chaos.run --minutes $(MINUTES) --seed $(SEEDS)
+
+RUNS ?= 20
+bench: $(READY) programs  ## every benchmark that has rows: build/bench; RUNS=20, ONLY=scale,curves (needs root)
+	@PYTHONPATH=tests $(BIN)/python -m bench.suite --runs $(RUNS) --only "$(ONLY)"
 
 kube: $(READY) programs  ## the tests against a real API server
 	@$(PYTEST) tests/kube -q
@@ -52,8 +61,18 @@ golden: $(READY) programs  ## write the golden files anew
 image: $(READY) programs  ## build/bellmetal-VERSION.tar: the container image, for docker load or ctr import
 	@PYTHONPATH=tests $(BIN)/python -m lab.make_image build
 
+sbom: $(READY) programs  ## build/bellmetal-VERSION.cdx.json: the packages in the image, and what takes room in it
+	@PYTHONPATH=tests $(BIN)/python -m lab.sbom build
+
+audit: $(VENV)/audit/ready  ## the image's Python packages against known vulnerabilities (asks a service on the internet)
+	@PYTHONPATH=tests $(BIN)/python -m lab.audit $(VENV)/audit/bin/pip-audit
+
 chart: $(READY) programs  ## build/bellmetal-VERSION.tgz: the chart
 	@PYTHONPATH=tests $(BIN)/python -m lab.chart build
+
+IMAGE ?= bellmetal
+manifests: $(READY) programs  ## build/bellmetal-VERSION.yaml: the chart for kubectl apply; IMAGE=registry.example/bellmetal
+	@PYTHONPATH=tests $(BIN)/python -m lab.manifests build $(IMAGE)
 
 clean:  ## what was built here; the lab's cache outside stays
 	@rm -rf build dist $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
@@ -64,6 +83,11 @@ programs: $(READY)  # the cluster's own programs: minutes the first time, then f
 
 $(VENV)/fuzz-ready: $(READY) constraints-fuzz.txt
 	@$(BIN)/pip install -q --disable-pip-version-check --require-hashes --only-binary :all: -r constraints-fuzz.txt
+	touch $@
+
+$(VENV)/audit/ready: $(READY) constraints-audit.txt
+	@$(PYTHON) -m venv $(VENV)/audit
+	$(VENV)/audit/bin/pip install -q --disable-pip-version-check --require-hashes --only-binary :all: -r constraints-audit.txt
 	touch $@
 
 $(READY): pyproject.toml constraints.txt

@@ -177,7 +177,7 @@ class Oracle:
         found = [self.services.get(uid) for uid in holders_of(self.entries.get(address, {}))]
         held = [item for item in found if item is not None and item.uid != but]
         strangers = [item for item in self.services.values() if not item.ours and item.uid != but]
-        return held or [item for item in strangers if address in item.shown.addresses]
+        return held + [item for item in strangers if address in item.shown.addresses]
 
     def could_have(self, service: Service, address: IPAddress, near: set[str]) -> bool:
         """Whether a Service could have one more address; ``near``: the pools of what it has."""

@@ -45,7 +45,7 @@ class Step:
 OFTEN = {  # how often each kind of step is tried
     **{"create": 4, "delete": 2, "again": 1, "edit": 9, "status": 1, "ledger": 1, "ready": 1},
     **{"pool": 4, "give": 1, "grow": 1, "drop": 2, "rename": 1, "merge": 1, "quota": 1, "time": 2},
-    **{"run": 12, "step": 4, "let": 8, "hear": 3, "lose": 1, "relist": 1, "land": 1},
+    **{"run": 12, "step": 4, "haste": 4, "let": 8, "hear": 3, "lose": 1, "relist": 1, "land": 1},
     **{"restart": 2, "rest": 3, "wait": 1},
 }
 KINDS = [kind for kind, times in OFTEN.items() for _ in range(times)]
@@ -253,6 +253,14 @@ class Play:
         actor = self._actor(step)
         if actor.work is None:
             actor.step()
+
+    def _haste(self, step: Step) -> None:
+        """A controller hears of Services, and does not wait for the next step."""
+        actor = self._actor(step)
+        if actor.work is None and actor.loaded:
+            for _ in range(step.how % 5):
+                actor.hear("services")
+            actor.hasten()
 
     def _let(self, step: Step) -> None:
         """Some requests are dealt with, one of them unkindly."""

@@ -20,7 +20,15 @@ from bellmetal.cluster import (
     Sharing,
     Shown,
 )
-from bellmetal.config import Config, L2Advertisement, Pool, PreferredNodes
+from bellmetal.config import (
+    BFDProfile,
+    BGPAdvertisement,
+    Config,
+    L2Advertisement,
+    Peer,
+    Pool,
+    PreferredNodes,
+)
 from bellmetal.facts import Claim, ClaimOrder
 from bellmetal.holdings import Holder, Holding
 from bellmetal.intents import Allocation, Announcement, NodeSet, ServiceId
@@ -92,6 +100,20 @@ def preferring(weight: int, **labels: str) -> PreferredNodes:
     return PreferredNodes(weight, labelled(**labels))
 
 
+def bgp_advertisement(name: str = "all", **fields: Any) -> BGPAdvertisement:
+    """One of everything, or of the pools named by ``pools``, to all peers or those in ``peers``."""
+    named = {key: frozenset(_texts(fields.pop(key, ()))) for key in ("pools", "peers")}
+    return BGPAdvertisement(name, **(named | fields))
+
+
+def peer(name: str = "tor", address: str = "10.0.9.1", **fields: Any) -> Peer:
+    """An external peer of every node; without an ``address`` the fields say where it is."""
+    defaults: dict[str, Any] = {"my_asn": 64512, "peer_asn": 64513, "uid": f"uid-{name}"}
+    if address:
+        defaults["peer_address"] = parse_address(address)
+    return Peer(name, **(defaults | fields))
+
+
 def node(name: str = "n1", **fields: Any) -> Node:
     """A node that is ready; ``n7`` lives at 10.0.0.7."""
     number = "".join(filter(str.isdigit, name)) or "1"
@@ -105,6 +127,9 @@ def cluster(
     nodes: Iterable[Node | str] = ("n1", "n2", "n3"),
     endpoints: Mapping[str, Endpoints] | None = None,
     speakers: Iterable[str] | None = None,
+    bgp: Iterable[BGPAdvertisement] = (),
+    peers: Iterable[Peer] = (),
+    profiles: Iterable[BFDProfile] = (),
     **fields: Any,
 ) -> Cluster:
     """A cluster with one pool, one advertisement of everything and three nodes; the endpoints of
@@ -117,6 +142,9 @@ def cluster(
     config = Config(
         tuple(sorted(found, key=lambda item: item.name)),
         tuple(sorted(wanted, key=lambda item: item.name)),
+        bgp_advertisements=tuple(bgp),
+        peers=tuple(peers),
+        bfd_profiles=tuple(profiles),
     )
     return Cluster(
         config=config,
@@ -274,6 +302,8 @@ def slice_object(
     name: str = "layer2-0",
     *announcements: resources.SliceAnnouncement,
     node_sets: Iterable[resources.SliceNodeSet] = (),
+    routes: Iterable[resources.SliceRoute] = (),
+    peers: Iterable[resources.SlicePeer] = (),
     version: int = 1,
     resource_version: str = "1",
 ) -> resources.AnnouncementSlice:
@@ -283,7 +313,9 @@ def slice_object(
         metadata=resources.Metadata(
             name=name, resource_version=resource_version, labels={"app": "metallb"}
         ),
-        spec=resources.AnnouncementSliceSpec(version, list(node_sets), list(announcements)),
+        spec=resources.AnnouncementSliceSpec(
+            version, list(node_sets), list(announcements), list(routes), list(peers)
+        ),
     )
 
 

@@ -19,6 +19,7 @@ from small_api import Json, SmallApi
 OWN = "metallb-system"
 INTERNAL = f"/apis/bellmetal.io/v1alpha1/namespaces/{OWN}"
 STATUSES = f"/apis/metallb.io/v1beta1/namespaces/{OWN}/servicel2statuses"
+ROWS = f"/apis/metallb.io/v1beta1/namespaces/{OWN}/servicebgpstatuses"
 NODES = ("n1", "n2", "n3")
 
 
@@ -34,6 +35,9 @@ class Stage(SmallApi):
         self.prefers = ""  # the node that an order cannot keep an address from
         self.works, self.silent, self.delay = True, frozenset[str](), 0.2
         self.said: list[str] = []
+        self.routed: tuple[str, ...] = ()
+        self.routers: tuple[str, ...] = ()
+        self.gives_way = True  # a node that drains, where others announce too
         for name in NODES:
             self.put(f"/api/v1/nodes/{name}", node_object(name))
         for name, addresses in services.items():
@@ -77,6 +81,42 @@ class Stage(SmallApi):
                 )
                 self.put(f"{STATUSES}/{name}-{node}", body)
 
+    def routes(self, *services: str, nodes: Iterable[str] = NODES) -> None:
+        """These nodes announce a route of each Service, and say so."""
+        self.routed, self.routers = services, tuple(nodes)
+        self._publish_routes()
+        for node in self.routers:
+            for key in services:
+                namespace, name = key.split("/")
+                status = resources.ServiceBGPStatusStatus(node, name, namespace, ["tor"])
+                meta = metadata(f"{OWN}/{name}-{node}")
+                body = resources.ServiceBGPStatus(metadata=meta, status=status)
+                self.put(f"{ROWS}/{name}-{node}", body)
+
+    def _publish_routes(self, *draining: str) -> None:
+        items = [
+            resources.SliceRoute(
+                f"198.51.100.{number}/32",
+                "bgp-all",
+                services=[resources.ServiceRef(*key.split("/"), f"uid-{key}")],
+            )
+            for number, key in enumerate(self.routed)
+        ]
+        nodes = [resources.SliceNode(name) for name in self.routers]
+        chosen = resources.SliceNodeSet("bgp-all", nodes, draining=list(draining))
+        path = f"{INTERNAL}/announcementslices/bgp-0"
+        self.put(path, slice_object("bgp-0", node_sets=[chosen], routes=items))
+
+    def _withdraw(self, node: str) -> None:
+        """Where others announce too; its speaker withdraws ten seconds later."""
+        if self.gives_way and set(self.routers) - {node}:
+            self._publish_routes(node)
+            asyncio.get_running_loop().call_later(10.0, self._forget, node)
+
+    def _forget(self, node: str) -> None:
+        for path in [p for p in self.objects if p.startswith(ROWS) and p.endswith(f"-{node}")]:
+            del self.objects[path]
+
     def ledger(self, address: str, *owners: tuple[str, str, str]) -> None:
         tenures = [resources.LedgerTenure(*item) for item in owners]
         entry = resources.LedgerEntry(1, "main", owners=tenures)
@@ -103,6 +143,7 @@ class Stage(SmallApi):
             asyncio.get_running_loop().call_later(self.delay, self._move, path, wishes[MOVE_TO])
         if self.works and wishes.get(DRAIN):
             asyncio.get_running_loop().call_later(self.delay, self._drain, path.split("/")[-1])
+            asyncio.get_running_loop().call_later(self.delay, self._withdraw, path.split("/")[-1])
         return content
 
     def _move(self, path: str, node: str) -> None:

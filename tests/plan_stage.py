@@ -12,8 +12,9 @@ from bellmetal.cli.files import Document, FileError
 from bellmetal.cli.plan import plan
 from bellmetal.cli.report import Report, print_table
 from bellmetal.config import OnOrphan
+from bellmetal.kube import SERVICE_NAME_LABEL
 from bellmetal.settings import PlanSettings
-from builders import NOW, pool_object, service_object
+from builders import NOW, node_object, pool_object, service_object
 from small_api import SmallApi
 
 OWN = "/apis/metallb.io/v1beta1/namespaces/metallb-system"
@@ -47,6 +48,20 @@ class Stage:
         meta = {"annotations": marks} | fields.pop("meta", {})
         body = service_object(f"shop/{name}", ingress=shown, meta=meta, **fields)
         self.api.put(f"/api/v1/namespaces/shop/services/{name}", raw(body))
+
+    def advertise(self, name: str) -> None:
+        self.api.put(
+            f"{OWN}/l2advertisements/{name}",
+            {"metadata": {"name": name, "namespace": "metallb-system"}, "spec": {}},
+        )
+
+    def serves(self, name: str, node: str) -> None:
+        """A node, and an endpoint of a Service there."""
+        self.api.put(f"/api/v1/nodes/{node}", raw(node_object(node)))
+        path = f"/apis/discovery.k8s.io/v1/namespaces/shop/endpointslices/{name}"
+        meta = {"name": name, "namespace": "shop", "labels": {SERVICE_NAME_LABEL: name}}
+        ready = {"addresses": ["10.0.0.5"], "nodeName": node, "conditions": {"ready": True}}
+        self.api.put(path, {"metadata": meta, "endpoints": [ready]})
 
     async def plan(self, *bodies: Json, **fields: Any) -> Report:
         documents = [

@@ -91,16 +91,27 @@ class Actor:
     config: Config = Config()  # and what it took for the configuration
 
     def __post_init__(self) -> None:
-        look = self.controller.world.cluster
+        """Notes what it knows whenever it decides: on the whole, or on what is new."""
+        world, express = self.controller.world, self.controller.express
+        look, serve = world.cluster, express.serve
 
-        def cluster(*args: Any, **kwargs: Any) -> Any:
-            value = look(*args, **kwargs)
+        def believe(config: Config) -> None:
             self.began = self.door.server.number
-            self.believed = {service.uid: service for service in value.services.values()}
-            self.config = value.config
-            return value
+            self.believed = {
+                told.service.uid: told.service for told in world.services.nouns.values()
+            }
+            self.config = config
 
-        self.controller.world.cluster = cluster  # type: ignore[method-assign]
+        def cluster(config: Config) -> Any:
+            believe(config)
+            return look(config)
+
+        def hurry(services: Any, basis: Any) -> Any:
+            believe(basis.config)
+            return serve(services, basis)
+
+        world.cluster = cluster  # type: ignore[method-assign]
+        express.serve = hurry  # type: ignore[method-assign]
 
     @property
     def busy(self) -> bool:
@@ -118,6 +129,10 @@ class Actor:
         """Begins a pass, as the reconciler does."""
         self.controller.reconciler._poked.clear()
         self._work(self.controller.step())
+
+    def hasten(self) -> None:
+        """Serves what cannot wait, as the reconciler does between two passes."""
+        self._work(self.controller.hasten())
 
     def relist(self) -> None:
         if self.loaded and self.listing is None:

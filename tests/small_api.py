@@ -27,6 +27,7 @@ class Request:
     path: str
     body: Json | None
     content_type: str
+    accept: str = ""
 
 
 class SmallApi(Client):
@@ -62,9 +63,10 @@ class SmallApi(Client):
         content_type: str = "application/json",
         params: dict[str, str] | None = None,
         timeout: float | None = None,
+        accept: str = "",
     ) -> bytes:
         data = None if body is None else msgspec.json.decode(msgspec.json.encode(body))
-        self.requests.append(Request(method, path, data, content_type))
+        self.requests.append(Request(method, path, data, content_type, accept))
         self.busy += 1
         self.most_busy = max(self.most_busy, self.busy)
         try:
@@ -98,7 +100,7 @@ class SmallApi(Client):
     def _get(self, path: str, _: Any) -> Json:
         if path in self.objects:
             return self.objects[path]
-        if path.rsplit("/", 1)[-1].endswith("s"):  # a plural: a list
+        if _is_collection(path):
             items = [body for key, body in self.objects.items() if _is_in(key, path)]
             return {"metadata": {"resourceVersion": str(next(self._numbers))}, "items": items}
         return self._find(path)
@@ -135,6 +137,14 @@ class SmallApi(Client):
         return self.objects[path]
 
 
+def _is_collection(path: str) -> bool:
+    parts = path.strip("/").split("/")
+    parts = parts[2:] if parts[0] == "api" else parts[3:]
+    if parts[0] == "namespaces" and len(parts) > 2:
+        parts = parts[2:]
+    return len(parts) == 1
+
+
 def _is_in(key: str, collection: str) -> bool:
     root, _, plural = collection.rpartition("/")
     parent = key.rpartition("/")[0]
@@ -148,7 +158,7 @@ def _compare(name: str, before: Json, body: Json) -> None:
 
 
 def amended(before: Any, patch: Any) -> Any:
-    """RFC 6902, as far as it is used: test and remove."""
+    """RFC 6902, as far as it is used: test and remove, and add to an object."""
     result = copy.deepcopy(before)
     for item in patch:
         *parents, last = [
@@ -157,6 +167,9 @@ def amended(before: Any, patch: Any) -> Any:
         place = result
         for part in parents:
             place = place.get(part) or {}
+        if item["op"] == "add":
+            place[last] = item["value"]
+            continue
         if last not in place or (item["op"] == "test" and place[last] != item["value"]):
             raise ApiError(422, "Invalid", f"testing path {item['path']} failed")
         if item["op"] == "remove":

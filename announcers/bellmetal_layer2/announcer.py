@@ -15,6 +15,7 @@ from bellmetal.announcer import Context, Desired, Liveness
 from bellmetal.facts import Facts, Finding, Interface, Owned
 from bellmetal.intents import Announcement
 from bellmetal.pump import Pump
+from bellmetal.sights import Look, Sight
 from bellmetal_layer2 import beacon
 from bellmetal_layer2.groups import Join, Leave
 from bellmetal_layer2.interfaces import Watcher
@@ -45,6 +46,7 @@ from bellmetal_layer2.probes import (
     VigilEffect,
 )
 from bellmetal_layer2.responder import Arrived, Ignored, Responder, ResponderEffect, Transmit
+from bellmetal_layer2.scout import Scout
 from bellmetal_layer2.talk import Talk
 from bellmetal_layer2.watch import Overheard, Watch
 
@@ -75,7 +77,9 @@ class Layer2Announcer:
         self._wanted: dict[IPAddress, Announcement] = {}
         self._nodes: set[str] = set()
         self._findings: dict[str, Finding] = {}
+        self._stranger = ""  # whom the finding of a foreign beacon is about, if it said a name
         self._talk = Talk()
+        self._scout = Scout(self._ask, self._watch.kin.name_of, self._set_filters)
         self._watching: asyncio.Task[None] | None = None
 
     # --- the announcer's contract ----------------------------------------------------------------
@@ -121,7 +125,14 @@ class Layer2Announcer:
             settled=own.settled,
             doubts=self._watch.doubts,
             proved=self._proved,
+            unheard=own.unheard(self._nodes),
         )
+
+    async def look(self, look: Look) -> Sight | None:
+        """Asks the LAN for an address, or listens for those who do; see `scout.py`."""
+        present = [self._interfaces[name] for name in self._links]
+        wanted, ours = look.address in self._wanted, look.address in self._ownership.answering
+        return await self._scout.look(look, present, wanted, ours)
 
     async def close(self, gracefully: bool) -> None:
         """Ends; gracefully: answers until others have taken over, for a second at most."""
@@ -147,6 +158,7 @@ class Layer2Announcer:
     def _asked(self, interface: str, frame: bytes) -> None:
         if self._ownership.stood_still(self._context.clock()):
             return  # the frame may be old; the next tick flushes the sockets (rule 6)
+        self._scout.overhear(interface, frame)
         self._answering.receive(Arrived(interface, frame))
         self._overhear(interface, frame)
 
@@ -171,7 +183,10 @@ class Layer2Announcer:
 
     def _heard(self, payload: bytes, on: str) -> beacon.Beacon:
         decoded = beacon.decode(payload, *self._context.keys().believed)
-        if self._findings.pop(f"unknownKey/{decoded.node}", None):
+        known = [f"unknownKey/{decoded.node}"]
+        if decoded.node == self._stranger:  # it spoke before a slice said that it is a node
+            known.append("foreignBeacon")
+        if [key for key in known if self._findings.pop(key, None)]:
             self._context.changed()
         self._owning.receive(Heard(decoded, on))
         return decoded
@@ -179,13 +194,16 @@ class Layer2Announcer:
     def _odd_beacon(self, error: beacon.DecodeError) -> None:
         """Not a member's: never obeyed; said once per reason."""
         key = code = "foreignBeacon"
-        message = f"a beacon was refused: {error}"
+        message, who = f"a beacon was refused: {error}", ""
         if isinstance(error, beacon.UnknownKeyError):
-            self._owning.receive(Unreadable(error.node))
-            if error.node in self._nodes:  # any other name is a stranger's word
-                key, code = f"unknownKey/{error.node}", "unknownKey"
-                message = f"a beacon of {error.node} was refused: {error}"
+            who = error.node
+            self._owning.receive(Unreadable(who))
+            if who in self._nodes:  # any other name is a stranger's word
+                key, code = f"unknownKey/{who}", "unknownKey"
+                message = f"a beacon of {who} was refused: {error}"
         if key not in self._findings:
+            if code == "foreignBeacon":
+                self._stranger = who
             self._findings[key] = Finding(code, message)
             log.warning(message, extra={"event": code})
             self._context.changed()
@@ -216,7 +234,7 @@ class Layer2Announcer:
         """Opens the sockets of an interface; one that fails does not stop the others."""
         code = f"interface/{interface.name}"
         try:
-            link = Link(interface, Questions.about(self._wanted, self._watch.decoy))
+            link = Link(interface, self._questions())
         except OSError as error:
             message = f"interface {interface.name} cannot be used: {error.strerror}"
             log.error(message, extra={"event": "interfaceFailed"})
@@ -236,8 +254,11 @@ class Layer2Announcer:
             effects += self._responder.restrict(address, names, now, refresh)
         self._answering.run(effects)
 
+    def _questions(self) -> Questions:
+        return Questions.about([*self._wanted, *self._scout.also], self._watch.decoy)
+
     def _set_filters(self) -> None:
-        questions = Questions.about(self._wanted, self._watch.decoy)
+        questions = self._questions()
         for link in self._links.values():
             link.filter(questions)
 
@@ -312,8 +333,7 @@ class Layer2Announcer:
         for effect in effects:
             match effect:
                 case Ask(interface, frame):
-                    if interface in self._links:
-                        self._links[interface].say(frame)
+                    self._ask(interface, frame)
                 case Forbid(address):
                     self._owning.run(self._ownership.forbid(address, now))
                 case Allow(address):
@@ -329,6 +349,10 @@ class Layer2Announcer:
         if changed:
             self._proved = self._watch.proved
             self._context.changed()
+
+    def _ask(self, interface: str, frame: bytes) -> None:
+        if interface in self._links:
+            self._links[interface].say(frame)
 
     def _count_proofs(self, now: float) -> bool:
         """Whether there are more or fewer than a minute ago: not every one is worth a write."""
@@ -349,6 +373,7 @@ class Layer2Announcer:
                     else:
                         self._context.count("requests_received", address)
                         self._context.count("responses_sent", address)
+                        self._scout.answered(address)
                 case Join(interface, group):
                     self._join(interface, group)
                 case Leave(interface, group):

@@ -37,13 +37,12 @@ from dataclasses import dataclass
 from bellmetal.addresses import IPAddress
 from bellmetal.facts import ClaimOrder
 from bellmetal.keyring import MOST, key_id
+from bellmetal_layer2.ipv6 import ALL_NODES, ETHERNET, ETHERTYPE, HEADER, HOP_LIMIT, checksum
 
 MAGIC = b"BMB1"
 PORT = 7947
-ALL_NODES = ipaddress.IPv6Address("ff02::1")
 ALL_NODES_MAC = bytes.fromhex("333300000001")  # RFC 2464, section 7
-HOP_LIMIT = 255
-ETHERTYPE_IPV6 = 0x86DD
+_UDP_NUMBER = 17
 EVERYBODY = "*"
 TAG, KEY_ID = 16, 4
 MOST_KEYS = MOST
@@ -54,10 +53,8 @@ SETTLED, LEAVING, RESET, APART = 1, 2, 4, 8
 _FIRM, _RELEASED, _UNABLE, _QUIET = 1, 2, 4, 8
 _HEAD = struct.Struct("!BHQQQ")
 _CLAIM_TAIL = struct.Struct("!QIB")
-_IPV6 = struct.Struct("!IHBB16s16s")
 _UDP = struct.Struct("!HHHH")
-_ETHERNET = struct.Struct("!6s6sH")
-OVERHEAD = _ETHERNET.size + _IPV6.size + _UDP.size
+OVERHEAD = ETHERNET.size + HEADER.size + _UDP.size
 
 
 class DecodeError(ValueError):
@@ -241,23 +238,24 @@ def wrap(payload: bytes, mac: bytes) -> bytes:
     source = link_local(mac)
     length = _UDP.size + len(payload)
     datagram = _UDP.pack(PORT, PORT, length, 0) + payload
-    checksum = _checksum(source.packed, ALL_NODES.packed, datagram)
-    datagram = _UDP.pack(PORT, PORT, length, checksum) + payload
-    header = _IPV6.pack(6 << 28, length, 17, HOP_LIMIT, source.packed, ALL_NODES.packed)
-    return _ETHERNET.pack(ALL_NODES_MAC, mac, ETHERTYPE_IPV6) + header + datagram
+    places = source.packed, ALL_NODES.packed
+    found = checksum(*places, datagram, _UDP_NUMBER) or 0xFFFF  # 0 says that there is none
+    datagram = _UDP.pack(PORT, PORT, length, found) + payload
+    header = HEADER.pack(6 << 28, length, _UDP_NUMBER, HOP_LIMIT, *places)
+    return ETHERNET.pack(ALL_NODES_MAC, mac, ETHERTYPE) + header + datagram
 
 
 def unwrap(frame: bytes) -> bytes:
     """The payload of a beacon's frame; raises DecodeError if it is none or came from afar."""
     if len(frame) < OVERHEAD:
         raise DecodeError("too short for a beacon")
-    head, length, next_header, hop_limit, _, destination = _IPV6.unpack_from(frame, _ETHERNET.size)
-    if head >> 28 != 6 or next_header != 17 or destination != ALL_NODES.packed:
+    head, length, next_header, hop_limit, _, destination = HEADER.unpack_from(frame, ETHERNET.size)
+    if head >> 28 != 6 or next_header != _UDP_NUMBER or destination != ALL_NODES.packed:
         raise DecodeError("not UDP to all nodes of the link")
     if hop_limit != HOP_LIMIT:
         raise DecodeError(f"hop limit {hop_limit}: it was routed")
-    _, port, udp_length, _ = _UDP.unpack_from(frame, _ETHERNET.size + _IPV6.size)
-    start = _ETHERNET.size + _IPV6.size
+    _, port, udp_length, _ = _UDP.unpack_from(frame, ETHERNET.size + HEADER.size)
+    start = ETHERNET.size + HEADER.size
     if port != PORT or udp_length != length or len(frame) < start + length or length < _UDP.size:
         raise DecodeError("a datagram of another port or length")
     return frame[start + _UDP.size : start + length]
@@ -267,13 +265,3 @@ def link_local(mac: bytes) -> ipaddress.IPv6Address:
     """The link-local address that belongs to a MAC (RFC 4291, appendix A)."""
     identifier = bytes([mac[0] ^ 2, mac[1], mac[2], 0xFF, 0xFE, mac[3], mac[4], mac[5]])
     return ipaddress.IPv6Address(b"\xfe\x80" + bytes(6) + identifier)
-
-
-def _checksum(source: bytes, destination: bytes, datagram: bytes) -> int:
-    """UDP's checksum with IPv6's pseudo header (RFC 8200, section 8.1)."""
-    data = source + destination + struct.pack("!II", len(datagram), 17) + datagram
-    data += b"\0" * (len(data) % 2)
-    total = sum(struct.unpack(f"!{len(data) // 2}H", data))
-    while total > 0xFFFF:
-        total = (total & 0xFFFF) + (total >> 16)
-    return (~total & 0xFFFF) or 0xFFFF

@@ -8,10 +8,8 @@ from dataclasses import dataclass
 
 from bellmetal.addresses import IPAddress
 from bellmetal.facts import Interface
-from bellmetal_layer2 import arp, filters, ndp
+from bellmetal_layer2 import arp, filters, ipv6
 from bellmetal_layer2.sockets import Memberships, PacketSocket
-
-_IPV6 = ndp.ETHERTYPE_IPV6.to_bytes(2, "big")
 
 
 @dataclass(frozen=True)
@@ -43,8 +41,8 @@ class Link:
         self._sockets: list[PacketSocket] = []
         try:
             self._arp = self._open(interface, arp.ETHERTYPE_ARP, questions.requests)
-            self._ndp = self._open(interface, ndp.ETHERTYPE_IPV6, questions.solicitations)
-            self._beacons = self._open(interface, ndp.ETHERTYPE_IPV6, filters.beacons())
+            self._ndp = self._open(interface, ipv6.ETHERTYPE, questions.solicitations)
+            self._beacons = self._open(interface, ipv6.ETHERTYPE, filters.beacons())
         except OSError:
             self.close()
             raise
@@ -70,7 +68,7 @@ class Link:
 
     def say(self, frame: bytes) -> bool:
         """Sends an answer or announcement; False if the interface would not take it."""
-        return (self._ndp if frame[12:14] == _IPV6 else self._arp).send(frame)
+        return (self._ndp if frame[12:14] == ipv6.ETHERTYPE_BYTES else self._arp).send(frame)
 
     def sign(self, frame: bytes) -> bool:
         """Sends a beacon; False if the interface would not take it."""

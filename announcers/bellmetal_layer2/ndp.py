@@ -15,25 +15,21 @@ import ipaddress
 import struct
 from dataclasses import dataclass
 
-ETHERTYPE_IPV6 = 0x86DD
+from bellmetal_layer2.ipv6 import ALL_NODES, ETHERNET, ETHERTYPE, HEADER, HOP_LIMIT, checksum
+
 ICMPV6, SOLICITATION, ADVERTISEMENT = 58, 135, 136
-HOP_LIMIT = 255  # section 3.1: no router can have forwarded it
 ROUTER, SOLICITED, OVERRIDE = 0x80000000, 0x40000000, 0x20000000  # section 4.4
 SOURCE_LINK_ADDRESS, TARGET_LINK_ADDRESS = 1, 2  # section 4.6.1
 MAC_LENGTH = 6
 
-ALL_NODES = ipaddress.IPv6Address("ff02::1")
 UNSPECIFIED = ipaddress.IPv6Address(0)
 _GROUP = ipaddress.IPv6Address("ff02::1:ff00:0").packed[:13]  # RFC 4291, section 2.7.1
 _MULTICAST = 0xFF
 
-_ETHERNET = struct.Struct("!6s6sH")
-_IPV6 = struct.Struct("!IHBB16s16s")
 _ICMP = struct.Struct("!BBHI16s")  # both kinds: type, code, checksum, reserved or flags, target
 _FRAME = struct.Struct("!6s6sHIHBB16s16sBBHI16s")
 _OPTION = struct.Struct("!BB6s")  # a link-layer address; lengths count eight octets
-_PSEUDO = struct.Struct("!16s16sII")
-_ICMP_AT = _ETHERNET.size + _IPV6.size
+_ICMP_AT = ETHERNET.size + HEADER.size
 LENGTH = _FRAME.size
 
 
@@ -92,7 +88,7 @@ def _encode(item: Solicitation | Advertisement, kind: int, flags: int, option: i
         _FRAME.pack(
             item.destination_mac,
             item.source_mac,
-            ETHERTYPE_IPV6,
+            ETHERTYPE,
             6 << 28,
             length,
             ICMPV6,
@@ -101,7 +97,7 @@ def _encode(item: Solicitation | Advertisement, kind: int, flags: int, option: i
             destination,
             kind,
             0,
-            _checksum(source, destination, bare),
+            checksum(source, destination, bare, ICMPV6),
             flags,
             target,
         )
@@ -109,24 +105,15 @@ def _encode(item: Solicitation | Advertisement, kind: int, flags: int, option: i
     )
 
 
-def _checksum(source: bytes, destination: bytes, icmp: bytes) -> int:
-    """The checksum of RFC 4443, section 2.3; 0 for a packet that contains its right one.
-
-    A sum of 16-bit words with end-around carry is the remainder of the whole number by 2¹⁶ - 1.
-    """
-    data = _PSEUDO.pack(source, destination, len(icmp), ICMPV6) + icmp
-    return -int.from_bytes(data, "big") % 0xFFFF
-
-
 def decode(data: bytes) -> Solicitation | Advertisement:
     """A frame out of its bytes; raises DecodeError for whatever is not valid."""
     if len(data) < LENGTH:
         raise DecodeError(f"{len(data)} bytes are too short for neighbour discovery")
-    destination_mac, source_mac, ethertype = _ETHERNET.unpack_from(data)
-    head, length, next_header, hop_limit, source, destination = _IPV6.unpack_from(
-        data, _ETHERNET.size
+    destination_mac, source_mac, ethertype = ETHERNET.unpack_from(data)
+    head, length, next_header, hop_limit, source, destination = HEADER.unpack_from(
+        data, ETHERNET.size
     )
-    if ethertype != ETHERTYPE_IPV6 or head >> 28 != 6:
+    if ethertype != ETHERTYPE or head >> 28 != 6:
         raise DecodeError("not IPv6")
     kind, code, _, flags, target = _ICMP.unpack_from(data, _ICMP_AT)
     if next_header != ICMPV6 or kind not in (SOLICITATION, ADVERTISEMENT):
@@ -138,7 +125,7 @@ def decode(data: bytes) -> Solicitation | Advertisement:
     icmp = data[_ICMP_AT : _ICMP_AT + length]
     if len(icmp) != length or length < _ICMP.size or length % 8:
         raise DecodeError(f"a payload of {length} bytes does not fit")
-    if _checksum(source, destination, icmp):
+    if checksum(source, destination, icmp, ICMPV6):
         raise DecodeError("the checksum is wrong")
     if target[0] == _MULTICAST:
         raise DecodeError("the target is a multicast address")

@@ -198,6 +198,10 @@ class Ownership:
         """Who could take over now."""
         return [peer.name for peer in self._roster.alive]
 
+    def unheard(self, nodes: Iterable[str]) -> tuple[str, ...]:
+        """Those of the nodes that this one should hear, on whatever LAN, and does not."""
+        return self._roster.unheard(nodes)
+
     def quiet(self, address: IPAddress) -> bool:
         """Whether a node claims an address and does not answer for it: a foreign device has it."""
         return any(address in peer.quiet for peer, _ in self._roster.claims_on(address))

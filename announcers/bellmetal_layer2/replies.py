@@ -12,16 +12,15 @@ import ipaddress
 from dataclasses import dataclass
 
 from bellmetal.addresses import IPAddress
-from bellmetal_layer2 import arp, ndp
+from bellmetal_layer2 import arp, ipv6, ndp
 
 _ARP_REQUEST = bytes.fromhex("0806 0001 0800 06 04 0001")  # RFC 826, from the EtherType on
 _ARP_REPLY = _ARP_REQUEST[:-1] + b"\x02"
 _PADDING = bytes(arp.MINIMUM - arp.LENGTH)
 
-_IPV6 = ndp.ETHERTYPE_IPV6.to_bytes(2, "big")
 _VERSION = 6
 _LENGTH = 32  # of a solicitation or advertisement with one option
-_HEAD = bytes([0, _LENGTH, ndp.ICMPV6, ndp.HOP_LIMIT])
+_HEAD = bytes([0, _LENGTH, ndp.ICMPV6, ipv6.HOP_LIMIT])
 _PSEUDO = _LENGTH.to_bytes(4, "big") + ndp.ICMPV6.to_bytes(4, "big")  # the end of it, RFC 8200, 8.1
 _SOLICITATION = bytes([ndp.SOLICITATION, 0])
 _ADVERTISEMENT = bytes([ndp.ADVERTISEMENT, 0])
@@ -50,7 +49,7 @@ class Replies:
         self.mac = mac
         self._to_us = (arp.BROADCAST, mac)
         self._arp = mac + _ARP_REPLY + mac
-        self._ndp = mac + _IPV6 + bytes([_VERSION << 4, 0, 0, 0]) + _HEAD
+        self._ndp = mac + ipv6.ETHERTYPE_BYTES + bytes([_VERSION << 4, 0, 0, 0]) + _HEAD
         self._option = _TARGET_OPTION + mac
         self._targets: dict[bytes, _Target] = {}
 
@@ -102,7 +101,7 @@ class Replies:
         """Whether it is a valid solicitation (RFC 4861, section 7.1.1) to us, with one option."""
         return (
             len(frame) >= _END
-            and frame[12:14] == _IPV6
+            and frame[12:14] == ipv6.ETHERTYPE_BYTES
             and frame[14] >> 4 == _VERSION
             and frame[18:22] == _HEAD
             and frame[54:56] == _SOLICITATION

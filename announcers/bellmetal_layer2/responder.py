@@ -19,13 +19,11 @@ from typing import TypeAlias
 
 from bellmetal.addresses import IPAddress
 from bellmetal.facts import Interface
-from bellmetal_layer2 import arp, ndp
+from bellmetal_layer2 import arp, ipv6, ndp
 from bellmetal_layer2.groups import Groups, Join, Leave
 from bellmetal_layer2.places import has_ipv6
 from bellmetal_layer2.replies import Replies
 from bellmetal_layer2.schedule import Schedule
-
-_IPV6 = ndp.ETHERTYPE_IPV6.to_bytes(2, "big")
 
 
 class Dropped(enum.Enum):
@@ -214,7 +212,7 @@ class Responder:
             return [Transmit(data.interface, *plain)]
         interface = self._interfaces[data.interface]
         try:
-            if data.frame[12:14] == _IPV6:
+            if data.frame[12:14] == ipv6.ETHERTYPE_BYTES:
                 return [self._solicited(interface, ndp.decode(data.frame))]
             return [self._requested(interface, arp.decode(data.frame))]
         except (arp.DecodeError, ndp.DecodeError):

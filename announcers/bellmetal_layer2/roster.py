@@ -171,6 +171,12 @@ class Roster:
         """Those that live, on whatever LAN."""
         return [peer for peer in self.peers.values() if peer.life() is Life.ALIVE]
 
+    def unheard(self, nodes: Iterable[str]) -> tuple[str, ...]:
+        """Those of the nodes that are dead or silent; who may only just come is not."""
+        found = (self.peers[name] for name in nodes if name in self.peers)
+        gone = (Life.DEAD, Life.SILENT)
+        return tuple(sorted(peer.name for peer in found if peer.life() in gone))
+
     @property
     def deaf(self) -> list[str]:
         """Those that live by gossip and were never heard: they do not hear us either."""

@@ -7,9 +7,8 @@ import ipaddress
 from dataclasses import dataclass
 
 from bellmetal.addresses import IPAddress
-from bellmetal_layer2 import arp, ndp
+from bellmetal_layer2 import arp, ipv6, ndp
 
-_IPV6 = ndp.ETHERTYPE_IPV6.to_bytes(2, "big")
 _NOBODY = ipaddress.IPv4Address(0)
 
 
@@ -39,7 +38,7 @@ class Word:
 def read(interface: str, frame: bytes) -> Word | Unheard:
     """What a frame says of an address; of a solicitation only that of one who wants it."""
     try:
-        if frame[12:14] == _IPV6:
+        if frame[12:14] == ipv6.ETHERTYPE_BYTES:
             word = _neighbour(interface, ndp.decode(frame))
         else:
             word = _arp(interface, arp.decode(frame))

@@ -23,15 +23,16 @@ from bellmetal.facts import Doubt, Finding, Interface, Proved
 from bellmetal_layer2 import testimony
 from bellmetal_layer2.arp import ETHERTYPE_ARP, REQUEST
 from bellmetal_layer2.beacon import Beacon
+from bellmetal_layer2.ipv6 import ETHERTYPE_BYTES
 from bellmetal_layer2.kin import Kin
-from bellmetal_layer2.ndp import ETHERTYPE_IPV6, SOLICITATION
+from bellmetal_layer2.ndp import SOLICITATION
 from bellmetal_layer2.probes import Tallied, VigilEffect
 from bellmetal_layer2.proof import Proof
 from bellmetal_layer2.proxies import Proxies, Verdict
 from bellmetal_layer2.testimony import Unheard, Word
 from bellmetal_layer2.vigil import Vigil
 
-_ARP, _IPV6 = ETHERTYPE_ARP.to_bytes(2, "big"), ETHERTYPE_IPV6.to_bytes(2, "big")
+_ARP = ETHERTYPE_ARP.to_bytes(2, "big")
 _NOBODY, _NOBODY6 = bytes(4), bytes(16)
 _FROM, _TYPE = slice(6, 12), slice(12, 14)  # of Ethernet
 _OPERATION, _SENDER = 21, slice(28, 32)  # of ARP in Ethernet
@@ -156,7 +157,7 @@ class Watch:
         if frame[_TYPE] == _ARP and len(frame) >= _SENDER.stop:
             sender = frame[_SENDER]
             return frame[_OPERATION] != REQUEST or sender == _NOBODY or sender in self._packed
-        if frame[_TYPE] == _IPV6 and len(frame) > _ICMP_TYPE:
+        if frame[_TYPE] == ETHERTYPE_BYTES and len(frame) > _ICMP_TYPE:
             return frame[_ICMP_TYPE] != SOLICITATION or frame[_SOURCE] == _NOBODY6
         return True
 

@@ -56,11 +56,11 @@ class Allocations:
 
 def allocate(cluster: Cluster, held: Holdings, now: str) -> Allocations:
     """The whole allocation; ``held`` is the ledger, ``now`` RFC 3339."""
-    return _Pass(cluster, held, now).run()
+    return Decision(cluster, held, now).run()
 
 
-class _Pass:
-    """One pass over all Services."""
+class Decision:
+    """One pass over all Services. Once made, it can be `extended` while nothing else changes."""
 
     def __init__(self, cluster: Cluster, held: Holdings, now: str) -> None:
         self.cluster, self.config, self.held, self.now = cluster, cluster.config, held, now
@@ -79,6 +79,7 @@ class _Pass:
         self.supply = Supply(self.users, self.held, self.cluster.shy, self.now)
 
     def run(self) -> Allocations:
+        """Makes it; once."""
         services = [service for service in self.cluster.services.values() if service.wants_address]
         services.sort(key=lambda service: (service.created, service.key))
         self._keep_by_ledger({service.uid: service for service in services})
@@ -94,6 +95,24 @@ class _Pass:
         granted = {s.key: self._granted(s) for s in services if self.has.get(s.key)}
         again_in = self.supply.cooled_in if self.refused else float("inf")
         return Allocations(granted, self.refused, self.cleared, again_in)
+
+    def extend(self, new: Iterable[Service]) -> dict[str, Allocation]:
+        """Addresses for Services that are new since: what a pass over everything would give them.
+
+        Only after a decision that refused nobody. Who cannot be served without a look at others
+        (refused, or sharing an address) is left out, and has nothing.
+        """
+        served = {}
+        for service in sorted(new, key=lambda service: (service.created, service.key)):
+            self.uids.add(service.uid)
+            self._serve(service)
+            has = self.has.get(service.key, ())
+            if service.key in self.refused or any(len(self.users.of(a)) > 1 for a in has):
+                self._set(service, ())
+            if self.has.get(service.key):
+                served[service.key] = self._granted(service)
+        self.refused = {}
+        return served
 
     def _granted(self, service: Service) -> Allocation:
         addresses = self.has[service.key]
@@ -129,7 +148,9 @@ class _Pass:
         for uid, addresses in kept.items():
             service = by_uid[uid]
             shown = service.shown.addresses
-            self.has[service.key] = tuple(sorted(addresses, key=lambda a: _position(a, shown)))
+            if len(addresses) > 1:
+                addresses.sort(key=lambda a: _position(a, shown))
+            self.has[service.key] = tuple(addresses)
             self.in_namespace[service.namespace].update(addresses)
 
     def _may_keep(self, service: Service, address: IPAddress) -> bool:
@@ -163,8 +184,7 @@ class _Pass:
         for service in self.cluster.services.values():
             if not service.ours:
                 for address in service.shown.addresses:
-                    if address not in self.users:
-                        self.users.add(address, service.key, service.sharing)
+                    self.users.add(address, service.key, service.sharing)
 
     def _adopt_shown(self, services: Iterable[Service]) -> None:
         for service in services:
@@ -256,6 +276,9 @@ class _Pass:
 
     def _serve_any(self, service: Service) -> None:
         has = self.has.get(service.key, ())
+        one = len(has) == service.per_family == len(service.families) == 1
+        if one and not service.request.pool and family_of(has[0]) is service.families[0]:
+            return  # it has what it wants, as nearly all have
         fits, missing = self._fitting(service, has)
         found, no = self._choose(service, missing, fits, has) if missing else ([], None)
         if no is not None:
@@ -323,6 +346,8 @@ class _Pass:
         if not name:
             near = [pool for address in fits if (pool := self.config.pool_of(address))]
             pools = [pool for pool in near if closed(pool, service) is None]
+            if not pools:
+                return by_preference(self.config, service)
             pools += by_preference(self.config, service)
             return list({pool.name: pool for pool in pools}.values())
         pool = self.config.pool(name)
@@ -361,18 +386,28 @@ class _Pass:
         return "no IPAddressPool contains it"
 
     def _none_left(self, service: Service, missing: Counter[Family]) -> tuple[RefusedReason, str]:
-        reason, pools = RefusedReason.NO_ADDRESS_LEFT, self.config.pools
+        pools = self.config.pools
         families = " and ".join(sorted(family.value.lower() for family in missing))
         if name := service.request.pool:
             pool = self.config.pool(name)
-            has_them = pool is not None and all(pool.capacity(family) for family in missing)
-            suffix = "" if has_them else f" for {families} IPFamily"
-            return reason, f"no available IPs in pool {name}{suffix}"
+            if pool is not None and _has(pool, missing):
+                return RefusedReason.NO_ADDRESS_LEFT, f"no available IPs in pool {name}"
+            message = f"no available IPs in pool {name} for {families} IPFamily"
+            return RefusedReason.NO_FAMILY, message
         if not pools:
-            return reason, "no available IPs: there is no IPAddressPool"
+            return RefusedReason.NO_POOL, "no available IPs: there is no IPAddressPool"
+        open_pools = by_preference(self.config, service)
+        reason = RefusedReason.NO_ADDRESS_LEFT if open_pools else RefusedReason.NO_POOL_OPEN
+        if open_pools and not any(_has(pool, missing) for pool in open_pools):
+            reason = RefusedReason.NO_FAMILY
         why = [f"{pool.name}: {why_not(pool, service, missing)}" for pool in pools[:5]]
         more = f"; and {len(pools) - 5} more" if len(pools) > 5 else ""
         return reason, f"no available IPs ({families}): {'; '.join(why)}{more}"
+
+
+def _has(pool: Pool, missing: Iterable[Family]) -> bool:
+    """Whether a pool has addresses of all these families, in use or not."""
+    return all(pool.capacity(family) for family in missing)
 
 
 def _in_order(holding: Holding, by_uid: Mapping[str, Service]) -> list[Service]:

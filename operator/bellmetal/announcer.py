@@ -14,13 +14,14 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import entry_points
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from bellmetal.addresses import IPAddress
-from bellmetal.facts import Claim, Facts
-from bellmetal.intents import Announcement, NodeSet
+from bellmetal.facts import Claim, Facts, Owned
+from bellmetal.intents import Announcement, NodeSet, PeerPlan, Route
 from bellmetal.keyring import Keys
 from bellmetal.settings import SettingsError
+from bellmetal.sights import Look, Sight
 
 GROUP = "bellmetal.announcers"
 
@@ -35,11 +36,26 @@ class Liveness(enum.Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class Password:
+    """A secret of TCP's; nothing that is printed shows it."""
+
+    value: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Desired:
-    """This node's whole share: what it owns or may own, and the sets that it names."""
+    """This node's whole share: what it owns or may own, and the sets that it names.
+
+    ``routes`` and ``peers`` are those of this node alone; ``passwords``: by name of the peer.
+    ``owned``: what the node answers for at this moment, for announcers that follow; else empty.
+    """
 
     announcements: tuple[Announcement, ...] = ()
     node_sets: Mapping[str, NodeSet] = field(default_factory=dict)
+    routes: tuple[Route, ...] = ()
+    peers: tuple[PeerPlan, ...] = ()
+    passwords: Mapping[str, Password] = field(default_factory=dict)
+    owned: Mapping[IPAddress, Owned] = field(default_factory=dict)
 
 
 class Members(Protocol):
@@ -87,7 +103,10 @@ class Context:
 
 
 class Announcer(Protocol):
-    """What every announcer does; tests/unit/test_announcer_contract.py puts it to the test."""
+    """What every announcer does; tests/unit/test_announcer_contract.py puts it to the test.
+
+    It may have a class attribute ``follows = True`` besides: see `follows`.
+    """
 
     name: str
     protocol: str  # layer2, bgp or its own
@@ -112,6 +131,25 @@ class Announcer(Protocol):
     async def close(self, gracefully: bool) -> None:
         """Ends; gracefully: hands over first."""
         ...
+
+
+@runtime_checkable
+class Lookout(Protocol):
+    """What an announcer may do besides: look at its network when somebody asks."""
+
+    async def look(self, look: Look) -> Sight | None:
+        """The answer (`sights.seen` makes one), within the look's seconds or one; None: that kind
+        of look is not its own. It is asked for one at a time, and must not keep the loop."""
+        ...
+
+
+def follows(announcer: Announcer | type[Announcer]) -> bool:
+    """Whether it acts on what others announce: its class says ``follows = True``.
+
+    It is then given `Desired.owned`, `apply` comes again whenever that changes, and it is closed
+    after the others. What it says to own is not believed: whom it follows would be contradicted.
+    """
+    return bool(getattr(announcer, "follows", False))
 
 
 class UnknownAnnouncerError(SettingsError):

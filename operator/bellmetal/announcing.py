@@ -15,17 +15,23 @@ from bellmetal import kube, sightings
 from bellmetal.addresses import IPAddress
 from bellmetal.allocation import Allocations
 from bellmetal.api import ApiError
+from bellmetal.beside import Beside, restrain, seeds
 from bellmetal.cluster import Cluster
+from bellmetal.companion import Companion
+from bellmetal.controller_metrics import OWNER_CHANGES
+from bellmetal.events import timestamp
 from bellmetal.fulfilment import Fulfilment
-from bellmetal.intents import Announcement, Intents, SliceReader
+from bellmetal.intents import Announcement, Intents
 from bellmetal.ledger import Ledger
 from bellmetal.notices import Notices
 from bellmetal.orders import judge
-from bellmetal.packing import pack
-from bellmetal.planning import plan
+from bellmetal.packing import led_anew, pack
+from bellmetal.planning import everyone, plan
 from bellmetal.reconciler import AgainError
+from bellmetal.slices import SliceReader
 from bellmetal.standing import Standing, owners_of, standings
 from bellmetal.tenures import reason, succeed
+from bellmetal.tidying import Picture, Tidying
 from bellmetal.world import World
 from bellmetal.writer import ServicePatch, Writer, condition_patches, not_announced
 
@@ -37,7 +43,8 @@ TIDY_AFTER = 3.0  # seconds that a ServiceL2Status may contradict the owner
 @dataclass(slots=True)
 class Announcing:
     """``reload``: lists the whole world anew. ``patch``: shows Services what is decided, as the
-    controller does. ``later(seconds)``: asks for another pass."""
+    controller does. ``later(seconds)``: asks for another pass. ``beside``: what may be done while
+    another load balancer is being replaced."""
 
     world: World
     ledger: Ledger
@@ -46,6 +53,8 @@ class Announcing:
     reload: Callable[[], Awaitable[object]]
     patch: Callable[[list[ServicePatch]], Awaitable[list[ApiError]]]
     later: Callable[[float], None]
+    tidying: Tidying
+    beside: Callable[[], Beside]
     _superseded: dict[str, float] = field(default_factory=dict)  # ServiceL2Status → since when
     _reader: SliceReader = field(default_factory=SliceReader)
     _fulfilment: Fulfilment = field(init=False)
@@ -62,13 +71,21 @@ class Announcing:
         claims = kube.claims(self.world.reports.nouns.values())
         announced = contents.announcements
         standing = standings(announced.values(), claims, cluster.nodes, contents.node_sets)
-        intents = plan(cluster, allocations, self.ledger.holdings, standing)
+        beside = self.beside()
+        if not beside.alone:
+            standing = seeds(self.world.l2_statuses.nouns.values(), allocations) | standing
+        planned = plan(cluster, allocations, self.ledger.holdings, standing)
+        intents = restrain(planned, beside)
+        self.tidying.picture = Picture(cluster.nodes, intents) if beside.alone else None
         await self._raise_terms(cluster, intents, contents.announcements, standing, today)
         changes = pack(intents, self.writer.slices)
-        if changes.write or changes.delete:
+        if changes:
             known = contents.announcements
-            news = [a for a in intents.announcements if known.get(a.address) != a]
-            await self.ledger.confirm(item.address for item in news)
+            news = {a.address for a in intents.announcements if known.get(a.address) != a}
+            for key in led_anew(changes, self.writer.slices):
+                if key in allocations.granted:
+                    news.update(allocations.granted[key].addresses)
+            await self.ledger.confirm(news)
         try:
             await self.writer.write_slices(changes)
         except ApiError as error:
@@ -79,10 +96,20 @@ class Announcing:
             raise
         now = asyncio.get_running_loop().time()
         self.notices.withheld(intents.withheld, now, self.later)
+        self.notices.unnamed(intents.unnamed)
         await self._fulfilment.settle(judge(cluster, intents, contents.announcements), now)
         await self._tell_unannounced(cluster, intents)
         await self._tell_doubts(cluster, allocations)
-        await self._tidy_statuses(owners_of(intents.announcements, standing, claims))
+        if beside.alone:
+            await self._tidy_statuses(owners_of(intents.announcements, standing, claims))
+
+    async def observe(self, companion: Companion) -> None:
+        """Another one decides: nothing is ours to announce, or not any more; speakers learn whom to
+        gossip with all the same."""
+        await companion.adopt(self.world, self.ledger, timestamp())
+        nodes = self.world.cluster(self.world.validated().config).nodes
+        changes = pack(Intents(node_sets=(everyone(nodes),)), self.writer.slices)
+        await self.writer.write_slices(changes)
 
     async def _tell_unannounced(self, cluster: Cluster, intents: Intents) -> None:
         withheld = {item.service for item in intents.withheld}
@@ -110,7 +137,7 @@ class Announcing:
         The owners of an address are written down there with its term.
         """
         nodes = {item.name: item.nodes for item in intents.node_sets}
-        raised = []
+        raised, moved = [], []
         for item in intents.announcements:
             holding = self.ledger.holdings.get(item.address)
             if holding is None or holding.term >= item.term:
@@ -120,11 +147,16 @@ class Announcing:
                 present = standing[item.address]
                 why = reason(cluster, former, item, present, nodes[item.node_set])
                 holding = succeed(holding, former.owner, item.owner, why, today)
+                moved.append(item.address)
             raised.append(replace(holding, term=item.term))
             services = ", ".join(service.key for service in item.services)
-            extra = {"op": "plan", "service": services, "term": item.term, "why": why}
+            extra: dict[str, object] = {"op": "plan", "service": services}
+            extra |= {"ips": [str(item.address)], "protocol": "layer2"}
+            extra |= {"term": item.term, "reason": why}
             log.info("%s is owned by %s", item.address, item.owner, extra=extra)
         await self.ledger.add(raised)
+        for address in moved:
+            OWNER_CHANGES.add(address, 1)
 
     async def _tidy_statuses(self, owners: Mapping[str, frozenset[str]]) -> None:
         """Removes what dead nodes left: statuses of nodes that own nothing of the Service.

@@ -174,7 +174,12 @@ def _data(section: Any, name: str, path: Path) -> bytes | None:
 
 
 class Client:
-    """One HTTP session with the API server. Use as ``async with``."""
+    """One HTTP session with the API server. Use as ``async with``.
+
+    ``date``: what the server's clock said in its latest answer (RFC 9110 §6.6.1).
+    """
+
+    date = ""
 
     def __init__(self, access: Access, timeout: float = 10.0) -> None:
         self._access = access
@@ -211,11 +216,13 @@ class Client:
         content_type: str = "application/json",
         params: dict[str, str] | None = None,
         timeout: float | None = None,
+        accept: str = "",
     ) -> bytes:
         """One request; raises ApiError for every "no" and every failure to reach the server."""
         assert self._session is not None, "use Client as a context manager"
         data = None if body is None else msgspec.json.encode(body)
         headers = self._headers() | ({"Content-Type": content_type} if data else {})
+        headers |= {"Accept": accept} if accept else {}
         limit = self._timeout if timeout is None else aiohttp.ClientTimeout(total=timeout)
         url = self._access.server + path
         try:
@@ -223,6 +230,7 @@ class Client:
                 method, url, data=data, headers=headers, params=params, timeout=limit
             ) as answer:
                 content = await answer.read()
+                self.date = answer.headers.get("Date", "")
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise _unreached(error) from error
         if answer.status >= 400:
@@ -265,9 +273,10 @@ class Client:
                 return items, page.metadata.resource_version
 
     async def watch(
-        self, type_: type[T], path: str, version: str, labels: str = ""
+        self, type_: type[T], path: str, version: str, labels: str = "", fields: str = ""
     ) -> AsyncIterator[resources.WatchEvent[T]]:
-        """Changes since ``version``, until the server or the network ends it.
+        """Changes since ``version``, of these ``labels`` and ``fields``, until the server or the
+        network ends it.
 
         Raises ApiError; ``expired`` asks for a new list. Bookmarks are among the events.
         """
@@ -278,6 +287,8 @@ class Client:
             "allowWatchBookmarks": "true",
             "timeoutSeconds": str(WATCH_LENGTH),
         }
+        if fields:
+            params["fieldSelector"] = fields
         limit = aiohttp.ClientTimeout(total=None, sock_connect=5.0, sock_read=WATCH_SILENCE)
         decoder = msgspec.json.Decoder(resources.WatchEvent[type_])  # type: ignore[valid-type]
         try:

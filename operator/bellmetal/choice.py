@@ -155,12 +155,9 @@ def why_not(pool: Pool, service: Service, missing: Counter[Family]) -> str:
 
 def by_preference(config: Config, service: Service) -> list[Pool]:
     """The pools out of which it may get any address: those pinned to it first."""
-    automatic = [
-        pool for pool in config.pools if pool.auto_assign and closed(pool, service) is None
-    ]
-    pinned = [pool for pool in automatic if pool.pinned]
-    pinned.sort(key=lambda pool: (pool.priority <= 0, pool.priority, pool.name))
-    return pinned + [pool for pool in automatic if not pool.pinned]
+    pinned, rest = config.automatic
+    own = [pool for pool in pinned if pool.admits(service.namespace, service.labels)]
+    return own + rest if own else rest
 
 
 def _place(pool: Pool, address: IPAddress) -> tuple[int, int]:

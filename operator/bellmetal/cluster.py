@@ -90,11 +90,11 @@ class Service:
     problems: tuple[str, ...] = ()  # annotations of ours that are unknown or wrong
     deprecated: tuple[str, ...] = ()  # annotations under MetalLB's old prefix
     shown: Shown = Shown()
+    key: str = field(init=False, repr=False, compare=False)  # ``namespace/name``
 
-    @property
-    def key(self) -> str:
-        """``namespace/name``."""
-        return f"{self.namespace}/{self.name}"
+    def __post_init__(self) -> None:
+        # kept, as a pass asks for it a dozen times
+        object.__setattr__(self, "key", f"{self.namespace}/{self.name}")
 
 
 @dataclass(frozen=True, slots=True)

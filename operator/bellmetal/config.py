@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from bellmetal.addresses import Family, IPAddress, Range, count_buggy, is_buggy
+from bellmetal.addresses import Family, IPAddress, Range, count_buggy, family_of, is_buggy
 from bellmetal.selectors import Selector, any_matches
 
 
@@ -40,6 +40,18 @@ PER_FAMILY = f"{PREFIX}addresses-per-family"
 MOVE_TO = f"{PREFIX}move-to"
 ANY_SUBNET = f"{PREFIX}any-subnet"
 ANNOUNCE_EVERY = f"{PREFIX}announce-every"
+MED = f"{PREFIX}med"
+PREPEND = f"{PREFIX}as-path-prepend"
+NEXT_HOP = f"{PREFIX}next-hop"
+COMMUNITIES = f"{PREFIX}communities"
+PASSIVE = f"{PREFIX}passive"
+TTL_SECURITY = f"{PREFIX}ttl-security"
+TCP_AO = f"{PREFIX}tcp-ao"
+ADDRESS_FROM = f"{PREFIX}peer-address-from"
+ASN_FROM = f"{PREFIX}peer-asn-from"
+DRAIN_TIME = f"{PREFIX}drain-time"
+MAX_PREFIXES = f"{PREFIX}max-prefixes"
+ADD_PATH = f"{PREFIX}add-path"
 
 
 class OnOrphan(enum.Enum):
@@ -187,7 +199,9 @@ class Community:
 class BGPAdvertisement(Advertisement):
     """A BGPAdvertisement. No peer: all.
 
-    ``local_pref`` 0 is none; ``communities`` are sorted, aliases resolved.
+    ``local_pref`` 0 is none; ``communities`` are sorted, aliases resolved, those by annotation
+    among them. By annotation alone: ``med`` (None is none), ``prepend``, how many times our AS
+    number is added to the path, and ``next_hops``, at most one of each family.
     """
 
     peers: frozenset[str] = frozenset()
@@ -195,10 +209,17 @@ class BGPAdvertisement(Advertisement):
     aggregation_length_v6: int = 128
     local_pref: int = 0
     communities: tuple[Community, ...] = ()
+    med: int | None = None
+    prepend: int = 0
+    next_hops: tuple[IPAddress, ...] = ()
 
     def length(self, family: Family) -> int:
         """The prefix length that addresses of a family are advertised with."""
         return self.aggregation_length if family is Family.IPV4 else self.aggregation_length_v6
+
+    def next_hop(self, family: Family) -> IPAddress | None:
+        """The next hop that is asked for, for prefixes of a family; None: the node's own."""
+        return next((item for item in self.next_hops if family_of(item) is family), None)
 
     def selects_peer(self, name: str) -> bool:
         """Whether it advertises to the BGPPeer of that name."""
@@ -219,14 +240,35 @@ class BFDProfile:
     minimum_ttl: int = 254
 
 
+class Gateway(enum.Enum):
+    """A peer that is found as the node's default gateway, of a family."""
+
+    IPV4 = "default-gateway"
+    IPV6 = "default-gateway-v6"
+
+
+@dataclass(frozen=True, slots=True)
+class Remote:
+    """A peer as some nodes know it, by labels or annotations of theirs."""
+
+    nodes: frozenset[str]
+    asn: int = 0
+    address: IPAddress | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """A BGPPeer: all that a session with it needs. Either ``peer_address`` or ``interface``.
+    """A BGPPeer: all that a session with it needs.
+
+    One of ``peer_address``, ``interface`` and ``gateway``, or else ``remotes``, which say it for
+    each node; None if labels and annotations of nodes say nothing of this peer.
 
     ``peer_asn`` 0: ``dynamic_asn`` says ``internal`` or ``external``. ``local_asn`` 0: ``my_asn``
     is shown. Timers are in seconds, None is BGP's own default; ``hold_time`` 0 is for ever.
     ``password_secret`` is the name of a Secret in our own namespace. ``bfd_profile`` is empty or
-    names a profile of the Config.
+    names a profile, which the Config may lack. What stands last here is asked for by annotations:
+    ``ttl_security`` in hops, 0 is none; ``drain_time`` in seconds, between the GRACEFUL_SHUTDOWN
+    community and the withdrawal; ``max_prefixes`` 0 is any number.
     """
 
     name: str
@@ -250,12 +292,34 @@ class Peer:
     ebgp_multi_hop: bool = False
     vrf: str = ""
     dual_stack_address_family: bool = False
+    uid: str = ""
+    gateway: Gateway | None = None
+    remotes: tuple[Remote, ...] | None = None
+    passive: bool = False
+    ttl_security: int = 0
+    tcp_ao: bool = False
+    drain_time: float = 10.0
+    max_prefixes: int = 0
+    add_path: bool = False
 
     @property
     def id(self) -> str:
         """Its address or interface, and its VRF: what a node tells its peers apart by."""
         remote = self.interface or str(self.peer_address or "")
-        return f"{remote}-{self.vrf}" if self.vrf else remote
+        remote = remote or (self.gateway.value if self.gateway else "")
+        return f"{remote}-{self.vrf}" if self.vrf and remote else remote
+
+    def id_on(self, node: str) -> str:
+        """The same, of a peer that the nodes know by labels or annotations of theirs."""
+        for remote in self.remotes or ():
+            if remote.address is not None and node in remote.nodes:
+                return f"{remote.address}-{self.vrf}" if self.vrf else str(remote.address)
+        return self.id
+
+    @property
+    def signed(self) -> bool:
+        """Whether it has a password."""
+        return bool(self.password or self.password_secret)
 
     def selects_node(self, labels: Mapping[str, str]) -> bool:
         """Whether nodes with those labels have a session with it."""
@@ -287,6 +351,15 @@ class Config:
             at = bisect.bisect_right(starts, int(address)) - 1
             pool = pools[at] if at >= 0 and pools[at].allows(address) else None
             return self._found.setdefault(address, pool)
+
+    @cached_property
+    def automatic(self) -> tuple[list[Pool], list[Pool]]:
+        """The pools that give new addresses to whoever asks for none: those that are pinned to
+        some, by priority, and the others, by name. Not to be changed."""
+        found = [p for p in self.pools if p.auto_assign and not p.broken and not p.draining]
+        pinned = [pool for pool in found if pool.pinned]
+        pinned.sort(key=lambda pool: (pool.priority <= 0, pool.priority, pool.name))
+        return pinned, [pool for pool in found if not pool.pinned]
 
     @cached_property
     def _found(self) -> dict[IPAddress, Pool | None]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import math
 import platform
@@ -19,26 +20,35 @@ from typing import Any
 from bellmetal import kube, metrics, resources
 from bellmetal.addresses import IPAddress
 from bellmetal.admission import Admission
-from bellmetal.allocation import Allocations, allocate
+from bellmetal.allocation import Allocations, Decision
 from bellmetal.announcing import Announcing
 from bellmetal.api import ApiError, Client, find_access
-from bellmetal.cluster import Cluster
+from bellmetal.cluster import Cluster, Service
+from bellmetal.companion import Companion
+from bellmetal.config import Config, Problem
+from bellmetal.controller_metrics import CONTROLLER, led
 from bellmetal.counters import count, measure
+from bellmetal.departed import Departed
 from bellmetal.events import Events, timestamp
+from bellmetal.express import Basis, Express
+from bellmetal.follow import Follower
 from bellmetal.health import Endpoints
 from bellmetal.holdings import released
+from bellmetal.keychain import Keychain
 from bellmetal.leadership import Leadership
 from bellmetal.ledger import Ledger, LedgerConflictError
 from bellmetal.notices import Notices
+from bellmetal.page.inside import open_page
 from bellmetal.reconciler import AgainError, Reconciler
 from bellmetal.rivals import Rivals, rival_of
 from bellmetal.settings import ControllerSettings
 from bellmetal.settlement import settle
 from bellmetal.states import Program, States
+from bellmetal.tidying import Tidying
 from bellmetal.unrest import Unrest
 from bellmetal.watches import watch
 from bellmetal.webhook import Webhook
-from bellmetal.world import World
+from bellmetal.world import ENDPOINT_SLICES, World
 from bellmetal.writer import (
     ServicePatch,
     Writer,
@@ -52,6 +62,7 @@ COMPONENT = "metallb-controller"
 RELIST_EVERY = 600.0  # seconds; finds what a broken watch lost
 SECOND_LOOK = 5.0  # seconds; Kopf's watches come back later than the API
 DRAIN = 3.0  # seconds that events may take at the end
+COLLECT = (20_000, 50, 20)  # objects that are new, collections of those that are, of what survived
 
 
 class Controller:
@@ -77,8 +88,14 @@ class Controller:
         program = Program(pod_name=common.pod_name, pod_uid=common.pod_uid)
         self.states = States(client, self.namespace, program)
         self.leadership = Leadership(client, self.namespace, self.identity)
-        self.reconciler = Reconciler(self.step)
-        self.loaded = False
+        self.reconciler = Reconciler(self.step, hasten=self.hasten)
+        self.keychain = Keychain(client, self.namespace, self.reconciler.poke)
+        self.companion = Companion(client, self.namespace, self.reconciler.poke, settings.takeover)
+        self.departed = Departed(client, self.namespace, self.world)
+        self.endpoints = Follower(client, ENDPOINT_SLICES, "", self.reconciler.poke)
+        self.endpoints.collection = self.world.endpoint_slices
+        self.express = Express()
+        self.loaded = self.leading = False
         self._look_again: float | None = None  # when what is observed will have lasted
         self.announcing = Announcing(
             self.world,
@@ -88,41 +105,111 @@ class Controller:
             self._load_world,
             self._patch,
             self._poke_later,
+            Tidying(client, self.namespace),
+            lambda: self.companion.stage,
         )
 
     # --- one pass --------------------------------------------------------------------------------
 
     async def step(self) -> None:
         """Decide on the whole, write what differs. Raises for what must be tried again."""
+        if not self.companion.stage.decides:
+            await self.announcing.observe(self.companion)
+            return
         validated = self.world.validated()
-        self.notices.problems(validated.problems)
-        await self.states.publish(str(problem) for problem in validated.problems)
+        unsigned, unwritten = await self._sign(validated.config)
+        problems = (*validated.problems, *unsigned)
+        self.notices.problems(problems)
+        await self.states.publish(str(problem) for problem in problems)
         self._observe()
+        failed = await self._hurry(validated.config)
         cluster = self.world.cluster(validated.config)
         self.notices.services(cluster.services.values())
         now = timestamp()
-        allocations = allocate(cluster, self.ledger.holdings, now)
         try:
-            changes = settle(allocations, cluster.services, self.ledger.holdings, now)
-            losses = released(self.ledger.holdings, changes)
-            await self.ledger.write(changes)
-            self.notices.freed(losses, allocations)
-            failed = await self._show(cluster, allocations)
+            allocations = await self._allocate(cluster, now)
+            failed += await self._show(cluster, allocations)
             await self.announcing.announce(cluster, allocations, now)
         except LedgerConflictError as conflict:
-            # who wrote it may know Services and pools that no watch has told us of yet
-            await self.world.load(self.client, self.namespace)
-            raise AgainError(str(conflict)) from conflict
+            raise await self._left_behind(conflict) from conflict
         except ApiError:
             metrics.UPDATE_ERRORS.inc()
             raise
         self.notices.allocated(allocations)
         if math.isfinite(allocations.again_in):  # an address cools down that somebody waits for
             self._poke_later(allocations.again_in + 0.1)
-        failed += await self._count(cluster, allocations)
+        failed += await self._count(cluster, allocations) + unwritten
         if failed:
             metrics.UPDATE_ERRORS.inc()
             raise failed[0]
+
+    async def hasten(self) -> None:
+        """Between two passes: new Services have their addresses, if nothing else has changed."""
+        if not self.companion.stage.decides:
+            return
+        if failed := await self._hurry(self.world.validated().config):
+            raise failed[0]
+
+    async def _allocate(self, cluster: Cluster, now: str) -> Allocations:
+        """Who has which address, in the ledger: as it stands, or decided anew."""
+        basis = Basis(cluster.config, self.ledger.loads, cluster.shy)
+        allocations = self.express.standing(basis)
+        if allocations is not None:
+            await self.ledger.write(())  # raises if nobody knows what was written last
+            return allocations
+        self.express.forget()
+        decision = Decision(cluster, self.ledger.holdings, now)
+        allocations = decision.run()
+        changes = settle(allocations, cluster.services, self.ledger.holdings, now)
+        losses = released(self.ledger.holdings, changes)
+        await self.ledger.write(changes)
+        self.express.keep(decision, allocations, basis)
+        self.notices.freed(losses, allocations)
+        return allocations
+
+    async def _hurry(self, config: Config) -> list[ApiError]:
+        """Services that have just been made have their addresses before all else is looked at."""
+        failed: list[ApiError] = []
+        while True:
+            known = {key: told.service for key, told in self.world.services.nouns.items()}
+            basis = Basis(config, self.ledger.loads, self.world.shy())
+            services, granted = self.express.serve(known, basis)
+            if not granted:
+                return failed
+            failed += await self._give(services, Allocations(granted))
+
+    async def _give(self, services: dict[str, Service], allocations: Allocations) -> list[ApiError]:
+        """Writes into the ledger and shows what these Services are given."""
+        held = self.ledger.holdings
+        addresses = {a for item in allocations.granted.values() for a in item.addresses}
+        about = {address: held[address] for address in addresses & held.keys()}
+        try:
+            await self.ledger.write(settle(allocations, services, about, timestamp()))
+            return await self._patch(service_patches(services, allocations))
+        except LedgerConflictError as conflict:
+            self.express.forget()
+            raise await self._left_behind(conflict) from conflict
+        except ApiError:
+            self.express.forget()
+            raise
+
+    async def _left_behind(self, conflict: LedgerConflictError) -> AgainError:
+        """Somebody else wrote first, and may know Services and pools that no watch has told us of
+        yet: all is listed, and decided again."""
+        await self.world.load(self.client, self.namespace)
+        return AgainError(str(conflict))
+
+    async def _sign(self, config: Config) -> tuple[tuple[Problem, ...], list[ApiError]]:
+        """The passwords of peers; what cannot be written stops nothing else."""
+        peers = self.world.peers
+        names = {body.metadata.name for body in peers.nouns.values()}
+        names |= {item.name for item in peers.unreadable.values()}
+        try:
+            return await self.keychain.keep(config.peers, names), []
+        except ApiError as error:
+            if error.code == 403 and not names:
+                return (), []  # the right is missing, and nobody needs it
+            return (), [error]
 
     def _observe(self) -> None:
         """What needs time to be believed is looked at again when it is due."""
@@ -180,7 +267,7 @@ class Controller:
     async def _count(self, cluster: Cluster, allocations: Allocations) -> list[ApiError]:
         pools = cluster.config.pools
         counts = count(pools, allocations)
-        measure(pools, counts)
+        measure(pools, counts, allocations)
         present = {body.metadata.name: body for body in self.world.pools.nouns.values()}
         written, failed = await self.writer.patch_pools(
             {
@@ -192,10 +279,8 @@ class Controller:
         for body in written:
             former = present[body.metadata.name]
             self.world.pools.take(body)
-            if (former.spec, former.metadata) != (
-                (now := self.world.pools.nouns[body.key]).spec,
-                now.metadata,
-            ):
+            now = self.world.pools.nouns[body.key]
+            if (former.spec, former.metadata) != (now.spec, now.metadata):
                 self.reconciler.poke()  # the answer brought news
         return failed
 
@@ -208,6 +293,8 @@ class Controller:
         """Until ``stop``; False if something else ended it."""
         watching = asyncio.Event()
         writing = asyncio.create_task(self.events.run())
+        follow = (self.keychain.secrets.run, self.companion.run, self.endpoints.run)
+        following = [asyncio.create_task(run()) for run in follow]
         leading = asyncio.create_task(self._lead(watching))
         # Kopf, when it ends, cancels every task that is younger than itself: it comes last.
         kopf = asyncio.create_task(
@@ -230,7 +317,7 @@ class Controller:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(DRAIN):
                 await self.events.drain()
-        await self._end(writing, kopf)
+        await self._end(writing, *following, kopf)
         return ended_well
 
     async def _end(self, *tasks: asyncio.Task[Any]) -> None:
@@ -253,6 +340,7 @@ class Controller:
         await self._until_done(self._load_world)
         await watching.wait()
         self.loaded = True
+        metrics.CONFIG_LOADED.set(1)
         while True:
             await self.leadership.acquire()
             await self._lead_once()
@@ -260,26 +348,35 @@ class Controller:
     async def _lead_once(self) -> None:
         """Decides until leadership is lost: the API was away for too long, or another took it."""
         await self._until_done(self._load_own)
+        led(True)
         self.reconciler.poke()
         work = [
             asyncio.create_task(self.reconciler.run()),
             asyncio.create_task(self._relist()),
             asyncio.create_task(self.states.run()),
+            asyncio.create_task(self.departed.run()),
+            asyncio.create_task(self.announcing.tidying.run()),
         ]
+        self.leading = True
         try:
             await self.leadership.hold()
         finally:
+            self.leading = False
             for task in work:
                 task.cancel()
             await asyncio.gather(*work, return_exceptions=True)
+            led(False)
+            metrics.CONFIG_STALE.set(0)
 
     async def _load_world(self) -> None:
         await self.world.load(self.client, self.namespace)
 
     async def _load_own(self) -> None:
         await self._ensure_secret()
+        self.express.forget()
         await self.ledger.load()  # first: the world then knows everybody whom the ledger names
         await self.world.load(self.client, self.namespace)
+        self.keychain.forget()
         self.notices.begin()
 
     async def _until_done(self, load: Callable[[], Awaitable[None]]) -> None:
@@ -313,6 +410,7 @@ class Controller:
                 await self._until_done(self._compare)
 
     async def _compare(self) -> None:
+        self.keychain.forget()
         if await self.world.load(self.client, self.namespace):
             log.info("a fresh list brought what no watch had told")
             self.reconciler.poke()
@@ -339,18 +437,24 @@ class Controller:
 
 async def main(settings: ControllerSettings) -> int:
     """Runs a controller until SIGTERM; the exit status."""
+    # as Python has them, a third of the time goes into looking through the world for cycles, while
+    # all stands still for up to a quarter of a second
+    gc.set_threshold(*COLLECT)
     stop = asyncio.Event()
     common = settings.common
     async with Client(find_access()) as client:
         controller = Controller(client, settings)
-        endpoints = Endpoints(lambda: controller.loaded)
+        endpoints = Endpoints(lambda: controller.loaded, CONTROLLER)
         await endpoints.start(common.health_probe_port, common.port, "0.0.0.0")
         webhook = await _webhook(controller, client) if settings.webhook_port else None
+        page = await open_page(client, settings, controller) if settings.ui_port else None
         try:
             return 0 if await controller.run(stop) else 1
         finally:
             if webhook is not None:
                 await webhook.stop()
+            if page is not None:
+                await page.stop()
             await endpoints.stop()
 
 

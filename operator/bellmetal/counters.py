@@ -7,10 +7,12 @@ from collections.abc import Iterable, Mapping
 
 from prometheus_client import Gauge
 
-from bellmetal import metrics
+from bellmetal import controller_metrics as metrics
 from bellmetal.addresses import Family, IPAddress, family_of
 from bellmetal.allocation import Allocations
 from bellmetal.config import Pool
+from bellmetal.intents import RefusedReason
+from bellmetal.metrics import show
 from bellmetal.resources import IPAddressPoolStatus
 
 MOST = 2**63 - 1  # what the status can hold
@@ -47,18 +49,32 @@ def _status(pool: Pool, used: set[IPAddress]) -> IPAddressPoolStatus:
     )
 
 
-def measure(pools: Iterable[Pool], counts: Mapping[str, IPAddressPoolStatus]) -> None:
-    """The pool metrics, by MetalLB's names."""
+def measure(
+    pools: Iterable[Pool], counts: Mapping[str, IPAddressPoolStatus], allocations: Allocations
+) -> None:
+    """The metrics of pools, by MetalLB's names, and of Services that are refused something."""
     gauges: list[tuple[Gauge, Gauge, tuple[Family, ...]]] = [
         (metrics.ADDRESSES_TOTAL, metrics.ADDRESSES_IN_USE, (FOUR, SIX)),
         (metrics.IPV4_TOTAL, metrics.IPV4_IN_USE, (FOUR,)),
         (metrics.IPV6_TOTAL, metrics.IPV6_IN_USE, (SIX,)),
     ]
+    shown = {pool.name: (pool, counts.get(pool.name, IPAddressPoolStatus())) for pool in pools}
     for total, in_use, families in gauges:
-        metrics.forget(total)  # pools that are gone
-        metrics.forget(in_use)
-        for pool in pools:
-            status = counts.get(pool.name, IPAddressPoolStatus())
-            assigned = {FOUR: status.assigned_ipv4, SIX: status.assigned_ipv6}
-            total.labels(pool.name).set(sum(pool.capacity(family) for family in families))
-            in_use.labels(pool.name).set(sum(assigned[family] for family in families))
+        show(total, {name: _capacity(pool, families) for name, (pool, _) in shown.items()})
+        show(in_use, {name: _assigned(status, families) for name, (_, status) in shown.items()})
+    alike = Counter(item.pools for item in allocations.granted.values())  # thousands, of few kinds
+    served = {name: sum(n for pools, n in alike.items() if name in pools) for name in shown}
+    show(metrics.SERVICES_ALLOCATED, served)
+    # one more address that a Service would only prefer to have is no refusal
+    without = [item for item in allocations.refused.values() if not item.additional]
+    refused = Counter(item.reason for item in without)
+    show(metrics.SERVICES_REFUSED, {reason.value: refused[reason] for reason in RefusedReason})
+
+
+def _capacity(pool: Pool, families: Iterable[Family]) -> int:
+    return sum(pool.capacity(family) for family in families)
+
+
+def _assigned(status: IPAddressPoolStatus, families: Iterable[Family]) -> int:
+    assigned = {FOUR: status.assigned_ipv4, SIX: status.assigned_ipv6}
+    return sum(assigned[family] for family in families)

@@ -7,14 +7,14 @@ that select the same pools and Services, a `Field` for the nodes that qualify al
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 from bellmetal.addresses import Family, IPAddress, IPNetwork
-from bellmetal.cluster import Cluster, Endpoints, Link, Service
+from bellmetal.cluster import Cluster, Endpoints, Link, Node, Service
 from bellmetal.config import L2Advertisement
-from bellmetal.intents import NodeSet
+from bellmetal.intents import NodeSet, WithheldReason
 
 MOST_NAMED = 5  # nodes that a sentence names, one by one
 
@@ -32,18 +32,13 @@ class Field:
     able: Mapping[str, int]
     ending: frozenset[str] = frozenset()
 
-    @property
-    def top(self) -> int:
-        """The most that the user prefers a node."""
-        return max(self.weights.values())
-
 
 class Selection:
     """What some advertisements select together; empty means that none selects the address."""
 
     def __init__(self, cluster: Cluster, advertisements: Iterable[L2Advertisement]) -> None:
         self._cluster, self.advertisements = cluster, tuple(advertisements)
-        self._fields: dict[tuple[Family, tuple[IPNetwork, ...]], Field] = {}
+        self._fields: dict[tuple[Family, tuple[int, ...]], Field] = {}
         self._local: dict[tuple[Field, Endpoints], Field] = {}
 
     def __bool__(self) -> bool:
@@ -83,6 +78,15 @@ class Selection:
                     if preferred.selector.matches(node.labels)
                 )
         return nodes
+
+    def none_usable(self) -> tuple[WithheldReason, str]:
+        """Why there are no such nodes."""
+        found = self.advertisements
+        return none_usable(
+            self._cluster,
+            lambda labels: any(item.selects_node(labels) for item in found),
+            f"L2Advertisement {self.names}",
+        )
 
     # --- interfaces ------------------------------------------------------------------------------
 
@@ -126,14 +130,14 @@ class Selection:
         lack anything.
         """
         around, family = self._around(address), _family(address)
-        key = family, tuple(network for network, _ in around)
+        key = family, tuple(id(names) for _, names in around)  # the hash of a network is slow
         if key not in self._fields:
             able = {name for _, names in around for name in names}
             if not around:
                 able = {name for name in self.weights if self._links(name, family)}
             able |= self.weights.keys() - self._cluster.links.keys()
             weights = {name: weight for name, weight in self.weights.items() if name in able}
-            networks = key[1][:1]  # one contains the other: the widest will do
+            networks = tuple(network for network, _ in around[:1])  # it contains the others
             name = self._name(family, networks)
             self._fields[key] = self._made(name, weights, networks)
         return self._fields[key]
@@ -230,6 +234,19 @@ class Eligibility:
         if names not in self._selections:
             self._selections[names] = Selection(self._cluster, chosen)
         return self._selections[names]
+
+
+def none_usable(
+    cluster: Cluster, selects: Callable[[Mapping[str, str]], bool], advertisement: str
+) -> tuple[WithheldReason, str]:
+    """Why none of the nodes that ``selects`` takes (by labels) may announce anything."""
+    chosen = [node for node in cluster.nodes.values() if selects(node.labels)]
+    every = f"every node that {advertisement} selects"
+    if chosen and not cluster.ignore_exclude_label and all(node.excluded for node in chosen):
+        return WithheldReason.EXCLUDED, f"{every} has the label {Node.EXCLUDED}"
+    if chosen and all(node.network_unavailable for node in chosen):
+        return WithheldReason.NO_NETWORK, f"{every} has the condition NetworkUnavailable"
+    return WithheldReason.NO_NODES, f"no usable node is selected by {advertisement}"
 
 
 def both(one: Field, other: Field) -> Field:

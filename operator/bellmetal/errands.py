@@ -9,6 +9,8 @@ import argparse
 from dataclasses import dataclass
 from typing import Any
 
+from bellmetal.commands import add_command
+
 
 @dataclass(frozen=True, slots=True)
 class MoveSettings:
@@ -75,27 +77,20 @@ exit status:
 
 def add_errands(programs: Any) -> None:
     """Their command lines."""
-    move = _program(programs, "move", "moves a Service's addresses to a node", MOVE, MOVE_STATUS)
+    move = add_command(programs, "move", "moves a Service's addresses to a node", MOVE, MOVE_STATUS)
     move.add_argument("what", metavar="ADDRESS|NAMESPACE/SERVICE", help="what to move")
     move.add_argument("node", metavar="NODE", help="where to")
     _waiting(move, "15")
-    drain = _program(programs, "drain", "moves all addresses away from a node", DRAIN, DRAIN_STATUS)
-    drain.add_argument("node", metavar="NODE", help="the node that should own nothing")
-    drain.add_argument("--undo", action="store_true", help="it may own addresses again")
-    _waiting(drain, "60")
-
-
-def _program(
-    programs: Any, name: str, summary: str, text: str, status: str
-) -> argparse.ArgumentParser:
-    found: argparse.ArgumentParser = programs.add_parser(
-        name,
-        help=summary,
-        description=text,
-        epilog=status,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    drain = add_command(
+        programs, "drain", "moves all addresses away from a node", DRAIN, DRAIN_STATUS
     )
-    return found
+    drain.add_argument("node", metavar="NODE", help="the node that should own nothing")
+    drain.add_argument(
+        "--undo",
+        action="store_true",
+        help="it takes part again: no address moves back, its routes return at once",
+    )
+    _waiting(drain, "60")
 
 
 def _waiting(program: argparse.ArgumentParser, default: str) -> None:

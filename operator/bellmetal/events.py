@@ -8,13 +8,13 @@ import hashlib
 import logging
 import uuid
 
-from bellmetal import resources
+from bellmetal import metrics, resources
 from bellmetal.api import ApiError, Client
 
 log = logging.getLogger(__name__)
 
 QUEUE = 20_000  # events waiting at most; older ones matter more, so the newest are dropped
-WORKERS = 4
+WORKERS = 16
 
 
 class Events:
@@ -57,6 +57,7 @@ class Events:
         try:
             self._queue.put_nowait(event)
         except asyncio.QueueFull:
+            metrics.EVENTS_DROPPED.inc()
             log.warning("too many events are waiting: dropped %s about %s", reason, about.name)
 
     async def run(self) -> None:
@@ -87,14 +88,16 @@ class Events:
                 if error.conflict:  # told before
                     return
                 if error.code in (403, 404, 422) or not pause:
+                    metrics.EVENTS_DROPPED.inc()
                     log.warning("event %s was not written: %s", event.reason, error)
                     return
             await asyncio.sleep(pause)
 
 
-def timestamp() -> str:
-    """The wall clock, RFC 3339 in UTC, as metav1.Time wants it."""
+def timestamp(ago: float = 0.0) -> str:
+    """The wall clock ``ago`` seconds ago, RFC 3339 in UTC, as metav1.Time wants it."""
     clock = datetime.datetime.now(datetime.UTC)  # noqa: TID251 - for people
+    clock -= datetime.timedelta(seconds=ago)
     return clock.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 

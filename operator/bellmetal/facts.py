@@ -6,7 +6,7 @@ import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from bellmetal.addresses import IPAddress
+from bellmetal.addresses import IPAddress, IPNetwork
 
 # Terms that a claim may be ahead of what the slices say: whoever lies cannot count so far that
 # nobody can follow.
@@ -125,9 +125,134 @@ class Owned:
     interfaces: frozenset[str] = frozenset()
 
 
+class SessionState(enum.Enum):
+    """RFC 4271, section 8.2.2."""
+
+    IDLE = "Idle"
+    CONNECT = "Connect"
+    ACTIVE = "Active"
+    OPEN_SENT = "OpenSent"
+    OPEN_CONFIRM = "OpenConfirm"
+    ESTABLISHED = "Established"
+
+
+class BFDState(enum.Enum):
+    """RFC 5880, section 4.1."""
+
+    ADMIN_DOWN = "AdminDown"
+    DOWN = "Down"
+    INIT = "Init"
+    UP = "Up"
+
+
+class SessionTrouble(enum.Enum):
+    """Why a session is not established; the reason in events and conditions."""
+
+    CONNECTING = "Connecting"  # nothing wrong yet
+    REFUSED = "ConnectionRefused"  # nobody listens there
+    NO_ANSWER = "NoAnswer"  # SYNs get no reply: filtered, or a password that is not the peer's
+    NO_ROUTE = "NoRouteToPeer"
+    RESET = "ConnectionReset"  # closed by the peer without a word
+    WRONG_ASN = "WrongASN"
+    WRONG_ROUTER_ID = "WrongRouterID"
+    WRONG_PASSWORD = "WrongPassword"
+    WRONG_TTL = "WrongTTL"
+    NO_PASSWORD = "PasswordMissing"
+    NO_SOURCE = "SourceAddressMissing"
+    NO_INTERFACE = "InterfaceMissing"
+    NO_NEIGHBOR = "NeighborNotFound"  # nobody has introduced itself on the interface
+    NO_GATEWAY = "GatewayMissing"
+    NO_VRF = "VRFMissing"
+    UNSUPPORTED = "Unsupported"  # the kernel cannot
+    CANNOT_LISTEN = "CannotListen"
+    WAITING = "WaitingForPeer"  # passive: it has not called
+    DUPLICATE = "DuplicatePeer"
+    HOLD_TIMER = "HoldTimerExpired"
+    BFD_DOWN = "BFDDown"
+    SHUTDOWN_BY_PEER = "ShutdownByPeer"
+    REJECTED = "RejectedByPeer"  # any other NOTIFICATION of the peer's
+    PROTOCOL_ERROR = "ProtocolError"  # any other NOTIFICATION of ours
+    STOPPED = "Stopped"
+
+
+@dataclass(frozen=True, slots=True)
+class BFDFacts:
+    """A BFD session as it is. Intervals are in microseconds, as negotiated; since is the clock's.
+
+    ``diagnostic`` and ``remote_diagnostic`` are the words of RFC 5880, section 4.1. A
+    ``remote_state`` of AdminDown, the last that was heard, is no failure (RFC 5882, section 3.2).
+    ``counters``: control_packet_input, control_packet_output, echo_packet_input,
+    echo_packet_output, session_up_events, session_down_events.
+    """
+
+    state: BFDState
+    since: float
+    diagnostic: str = ""
+    remote_diagnostic: str = ""
+    transmit_us: int = 0
+    detect_us: int = 0
+    multiplier: int = 0
+    multi_hop: bool = False
+    message: str = ""
+    counters: Mapping[str, int] = field(default_factory=dict)
+    remote_state: BFDState = BFDState.DOWN
+
+
+@dataclass(frozen=True, slots=True)
+class Negotiated:
+    """What both sides agreed on in their OPEN messages. Times are in seconds."""
+
+    hold_time: int = 0
+    keepalive_time: float = 0.0
+    local_asn: int = 0
+    peer_asn: int = 0
+    local_address: str = ""
+    peer_address: str = ""
+    local_router_id: str = ""
+    peer_router_id: str = ""
+    capabilities: tuple[str, ...] = ()  # of both sides, in words: "IPv4 unicast", "route refresh"
+
+
+@dataclass(frozen=True, slots=True)
+class SessionFacts:
+    """A BGP session as it is, or why there is none. ``since`` is the clock's, in seconds.
+
+    ``peer`` is the BGPPeer's name, ``remote`` its address or interface. ``notification`` is the
+    last NOTIFICATION in words, and ``notification_sent`` who sent it; ``error`` the last error of
+    TCP. ``counters``: opens_sent, opens_received, notifications_sent, notifications_received,
+    updates_sent, updates_received, keepalives_sent, keepalives_received, route_refresh_sent,
+    route_refresh_received, total_sent, total_received.
+    """
+
+    peer: str
+    uid: str
+    remote: str
+    state: SessionState
+    since: float
+    port: int = 179
+    vrf: str = ""
+    trouble: SessionTrouble | None = None
+    message: str = ""
+    negotiated: Negotiated | None = None
+    notification: str = ""
+    notification_sent: bool = False
+    error: str = ""
+    prefixes_sent: int = 0
+    prefixes_pending: int = 0
+    prefixes_received: int = 0
+    flaps: int = 0
+    warnings: tuple[str, ...] = ()  # what does not end the session: too many prefixes, …
+    counters: Mapping[str, int] = field(default_factory=dict)
+    bfd: BFDFacts | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What an announcer saw: ``owned`` now, own ``claims`` that differ from the intents."""
+    """What an announcer saw: ``owned`` now, own ``claims`` that differ from the intents.
+
+    ``sent``: prefix → the peers that it was sent to on a session that is established.
+    ``unheard``: nodes that it should hear and does not.
+    """
 
     owned: Mapping[IPAddress, Owned] = field(default_factory=dict)
     claims: tuple[Claim, ...] = ()
@@ -136,3 +261,6 @@ class Facts:
     settled: bool = False
     doubts: tuple[Doubt, ...] = ()
     proved: Proved = Proved()
+    sessions: tuple[SessionFacts, ...] = ()
+    sent: Mapping[IPNetwork, frozenset[str]] = field(default_factory=dict)
+    unheard: tuple[str, ...] = ()

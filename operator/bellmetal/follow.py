@@ -7,6 +7,7 @@ watches by itself (the speaker, which must stay small).
 from __future__ import annotations
 
 import asyncio
+import copy
 import logging
 import math
 from collections.abc import Callable, Iterable, Mapping
@@ -45,6 +46,8 @@ class Kind(Generic[S]):
 
 
 L2_STATUSES = Kind("metallb.io", "v1beta1", "servicel2statuses", resources.ServiceL2Status, True)
+REPORTS = Kind("bellmetal.io", "v1alpha1", "speakerreports", resources.SpeakerReport, True)
+LOOKS = Kind("bellmetal.io", "v1alpha1", "speakerreports", resources.AskedReport, True)
 SLICES = Kind("bellmetal.io", "v1alpha1", "announcementslices", resources.AnnouncementSlice, True)
 
 
@@ -78,12 +81,28 @@ class Collection(Generic[S, N]):
         self.unreadable: dict[str, Problem] = {}
         self._versions: dict[str, int] = {}
 
+    def still(self) -> Collection[S, N]:
+        """A copy that changes no more."""
+        copied = copy.copy(self)
+        copied.nouns, copied.unreadable = dict(self.nouns), dict(self.unreadable)
+        copied._versions = dict(self._versions)
+        return copied
+
     def apply(self, event: str | None, raw: Mapping[str, Any]) -> bool:
         """Takes in a watch event as Kopf hands it over; whether a noun changed."""
+        if event != "DELETED" and self._knows(raw.get("metadata", {})):
+            return False
         body = self._read(lambda struct: msgspec.convert(raw, struct))
         if event == "DELETED":
             return self.remove(body.key, _version(body.metadata.resource_version))
         return self.take(body)
+
+    def _knows(self, meta: Mapping[str, Any]) -> bool:
+        """Whether this very version was taken in already: most news is of our own writes."""
+        name, namespace = meta.get("name", ""), meta.get("namespace", "")
+        version = _version(str(meta.get("resourceVersion", "")))
+        key = f"{namespace}/{name}" if namespace else name
+        return 0 < version == self._versions.get(key, 0)
 
     def decode(self, raw: msgspec.Raw) -> S | Unreadable:
         """An object out of its JSON; raises ApiError for what is no object at all."""
@@ -115,7 +134,8 @@ class Collection(Generic[S, N]):
             return changed
         noun = self._convert(body)
         changed = self.unreadable.pop(key, None) is not None or self.nouns.get(key) != noun
-        self.nouns[key] = noun
+        if changed or key not in self.nouns:  # what says the same stays the same object
+            self.nouns[key] = noun
         return changed
 
     def remove(self, key: str, version: int = 0) -> bool:
@@ -157,8 +177,15 @@ def _version(text: str) -> int:
     return int(text) if text.isdecimal() else 0
 
 
+def _whole(body: S) -> S:
+    return body
+
+
 class Follower(Generic[S]):
-    """Lists and watches a kind for ever; ``changed`` is called after the first list and changes."""
+    """Lists and watches a kind for ever; ``changed`` is called after the first list and changes.
+
+    ``convert``: what is kept of each object, where it is not the whole.
+    """
 
     def __init__(
         self,
@@ -167,10 +194,13 @@ class Follower(Generic[S]):
         namespace: str,
         changed: Callable[[], None],
         selector: str = "",
+        fields: str = "",
+        convert: Callable[[S], Any] | None = None,
     ) -> None:
         self._client, self._changed, self._selector = client, changed, selector
+        self._fields = fields
         self.path = kind.path(namespace)
-        self.collection: Collection[S, S] = Collection(kind, lambda body: body)
+        self.collection: Collection[S, Any] = Collection(kind, convert or _whole)
         self.listed = asyncio.Event()
 
     async def run(self) -> None:
@@ -190,7 +220,9 @@ class Follower(Generic[S]):
 
     async def _list(self) -> str:
         kind = self.collection.kind
-        found, version = await self._client.list(kind.struct, self.path, self._selector)
+        found, version = await self._client.list(
+            kind.struct, self.path, self._selector, self._fields
+        )
         if self.collection.take_all(found, version) or not self.listed.is_set():
             self.listed.set()
             self._changed()
@@ -199,7 +231,9 @@ class Follower(Generic[S]):
     async def _watch(self, version: str) -> None:
         kind = self.collection.kind
         while True:
-            stream = self._client.watch(kind.struct, self.path, version, self._selector)
+            stream = self._client.watch(
+                kind.struct, self.path, version, self._selector, self._fields
+            )
             async for event in stream:
                 version = event.object.metadata.resource_version
                 if event.type != "BOOKMARK":

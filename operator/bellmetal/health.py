@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable
 
 from aiohttp import web
+from prometheus_client import CollectorRegistry
 
 from bellmetal.metrics import exposition
 
@@ -13,10 +14,13 @@ log = logging.getLogger(__name__)
 
 
 class Endpoints:
-    """Serves them. ``ready`` says whether the program does its work; a port of 0 is not served."""
+    """Serves them. ``ready`` says whether the program does its work; a port of 0 is not served.
 
-    def __init__(self, ready: Callable[[], bool]) -> None:
-        self._ready = ready
+    ``metrics``: those of this program alone.
+    """
+
+    def __init__(self, ready: Callable[[], bool], metrics: CollectorRegistry) -> None:
+        self._ready, self._registry = ready, metrics
         self._runners: list[web.AppRunner] = []
 
     async def start(self, health_port: int, metrics_port: int, health_host: str) -> None:
@@ -50,4 +54,4 @@ class Endpoints:
 
     async def _metrics(self, _: web.Request) -> web.Response:
         headers = {"Content-Type": "text/plain; version=0.0.4"}
-        return web.Response(body=exposition(), headers=headers)
+        return web.Response(body=exposition(self._registry), headers=headers)

@@ -72,6 +72,8 @@ def seconds_between(then: str, now: str) -> float:
         before = datetime.fromisoformat(then)
     except ValueError:
         return float("inf")
+    if before.tzinfo is None:  # a time of nowhere: somebody has written into the ledger
+        return float("inf")
     return (datetime.fromisoformat(now) - before).total_seconds()
 
 
@@ -90,12 +92,12 @@ def released(before: Holdings, changes: Iterable[Holding]) -> list[tuple[Holder,
 
 
 def holding_from_entry(address: str, entry: LedgerEntry) -> Holding:
-    """A Holding out of a shard's entry; raises AddressError."""
+    """A Holding out of a shard's entry; raises AddressError. Who stands there twice counts once."""
     return Holding(
         address=parse_address(address),
         term=entry.term,
         pool=entry.pool,
-        holders=tuple(_holder(item) for item in entry.holders),
+        holders=tuple({item.uid: _holder(item) for item in entry.holders}.values()),
         last_holder=_holder(entry.last_holder) if entry.last_holder else None,
         freed_at=entry.freed_at or "",
         owners=tuple(Tenure(o.node, o.since or "", o.why or "") for o in entry.owners or []),

@@ -1,27 +1,19 @@
 """What was decided: allocations and refusals, announcements and what was withheld.
 
-May live here: frozen values, the reasons of a "no", and how intents look in a slice.
-May not: the deciding (`allocation.py`, `planning.py`).
+May live here: frozen values and the reasons of a "no". May not: the deciding (`allocation.py`,
+`planning.py`, `routing.py`), how intents look in a slice (`slices.py`).
 """
 
 from __future__ import annotations
 
 import enum
 import hashlib
-import ipaddress
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from bellmetal.addresses import AddressError, IPAddress, IPNetwork, parse_address
-from bellmetal.resources import (
-    AnnouncementSlice,
-    ServiceRef,
-    SliceAnnouncement,
-    SliceNode,
-    SliceNodeSet,
-)
-
-SLICE_VERSION = 1
+from bellmetal.addresses import Family, IPAddress, IPNetwork, family_of
+from bellmetal.config import BFDProfile, Community
+from bellmetal.config import Gateway as Gateway  # a word of the intents, too
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +38,15 @@ class Allocation:
 class RefusedReason(enum.Enum):
     """Why a Service got no address."""
 
+    NO_POOL = "NoPool"  # there is none at all
+    NO_POOL_OPEN = "NoPoolForService"  # each is for others, not automatic, invalid or draining
+    NO_FAMILY = "FamilyNotInPools"
     NO_ADDRESS_LEFT = "NoAddressLeft"
     UNKNOWN_POOL = "UnknownPool"
     POOL_NOT_COMPATIBLE = "PoolNotCompatible"
     ADDRESS_NOT_IN_POOLS = "AddressNotInPools"
     ADDRESS_TAKEN = "AddressTaken"
+    SHARING = "SharingConflict"  # taken by Services whose terms of sharing are others
     PORT_IN_USE = "PortInUse"
     RESERVED = "AddressReserved"
     QUOTA = "QuotaExceeded"
@@ -75,22 +71,40 @@ class Refused:
 
 
 class WithheldReason(enum.Enum):
-    """Why an address is not announced on layer 2; MetalLB's words where it has one."""
+    """Why an address is not announced; MetalLB's words where it has one."""
 
     NO_ADVERTISEMENT = "noMatchingAdvertisement"
     NO_ENDPOINTS = "noEndpoints"
     NO_LOCAL_ENDPOINTS = "noLocalEndpoints"
     NO_NODES = "noEligibleNodes"
+    EXCLUDED = "nodesExcluded"  # by the label for it, all that are selected
+    NO_NETWORK = "nodesWithoutNetwork"  # by their condition, all that are selected
+    NO_INTERFACE = "noInterface"  # no node that may has one for the address
+    CONFLICT = "conflictingAdvertisements"
+    NO_PEERS = "noPeers"
+
+
+LAYER2, BGP = "on layer 2", "by BGP"  # how an address is announced
 
 
 @dataclass(frozen=True, slots=True)
 class Withheld:
-    """An allocated address that nobody announces, and why, in a sentence."""
+    """An allocated address that nobody announces, and why, in a sentence.
+
+    ``how``: in what way, or from which nodes, it is not announced, while it is otherwise.
+    """
 
     service: str
     address: IPAddress
     reason: WithheldReason
     message: str
+    how: str = ""
+
+    @property
+    def sentence(self) -> str:
+        """All of it, for people."""
+        how = f" {self.how}" if self.how else ""
+        return f"{self.address} is not announced{how}: {self.message}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,11 +126,13 @@ class NodeSet:
     """Nodes that may own addresses: name → gossip address. Announcements refer to it by name.
 
     ``networks``: a node needs an interface in one of them to answer; empty: any will do.
+    ``draining``: nodes of it that should stop announcing, as others can.
     """
 
     name: str
     nodes: Mapping[str, str] = field(default_factory=dict)
     networks: tuple[IPNetwork, ...] = ()
+    draining: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,12 +154,96 @@ class Announcement:
 
 
 @dataclass(frozen=True, slots=True)
+class Attributes:
+    """What a route says of its prefix; what is empty, 0 or None is not said.
+
+    ``prepend``: how many times our AS number is added to the path. ``next_hop`` None: the speaker's
+    own address towards the peer.
+    """
+
+    local_pref: int = 0
+    communities: tuple[Community, ...] = ()
+    med: int | None = None
+    prepend: int = 0
+    next_hop: IPAddress | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A BGP intent: the nodes of a set announce a prefix to peers. No ``peers``: to all.
+
+    A prefix may be in several routes; what a peer is told of it is the speaker's to unite.
+    """
+
+    prefix: IPNetwork
+    node_set: str
+    attributes: Attributes = Attributes()
+    peers: frozenset[str] = frozenset()
+    services: tuple[ServiceId, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PeerPlan:
+    """A BGP intent: the nodes of a set have a session with a peer; all but the password.
+
+    ``name`` and ``uid`` are the BGPPeer's. Exactly one of ``address``, ``interface`` and
+    ``gateway`` is given. ``peer_asn`` 0: ``dynamic_asn`` says ``internal`` or ``external``.
+    ``local_asn`` 0: ``my_asn`` is shown. Times are in seconds, None is our default; a ``hold_time``
+    of 0 is for ever. ``signed``: with a password, which reaches speakers by a Secret, under the
+    peer's name. ``ttl_security``: hops that the peer is away at most (RFC 5082); 0: not checked.
+    ``drain_time``: between the GRACEFUL_SHUTDOWN community and the withdrawal (RFC 8326).
+    ``max_prefixes``: sent at most; 0: any number. ``add_path``: several paths of a prefix are sent.
+    """
+
+    name: str
+    node_set: str
+    my_asn: int
+    peer_asn: int = 0
+    uid: str = ""
+    local_asn: int = 0
+    dynamic_asn: str = ""
+    address: IPAddress | None = None
+    interface: str = ""
+    gateway: Gateway | None = None
+    source_address: IPAddress | None = None
+    port: int = 179
+    hold_time: int | None = None
+    keepalive_time: int | None = None
+    connect_time: int | None = None
+    router_id: IPAddress | None = None
+    signed: bool = False
+    ao: bool = False
+    bfd: BFDProfile | None = None
+    graceful_restart: bool = False
+    multi_hop: bool = False
+    vrf: str = ""
+    dual_stack: bool = False
+    passive: bool = False
+    ttl_security: int = 0
+    drain_time: float = 10.0
+    max_prefixes: int = 0
+    add_path: bool = False
+
+    @property
+    def families(self) -> frozenset[Family]:
+        """The families of the routes that it is sent: its own, or both."""
+        if self.dual_stack or self.interface:
+            return frozenset(Family)
+        if self.gateway is not None:
+            return frozenset([Family.IPV6 if self.gateway is Gateway.IPV6 else Family.IPV4])
+        return frozenset() if self.address is None else frozenset([family_of(self.address)])
+
+
+@dataclass(frozen=True, slots=True)
 class Intents:
     """All of the plan."""
 
     announcements: tuple[Announcement, ...] = ()
     node_sets: tuple[NodeSet, ...] = ()
     withheld: tuple[Withheld, ...] = ()
+    routes: tuple[Route, ...] = ()
+    peers: tuple[PeerPlan, ...] = ()
+    unnamed: Mapping[IPNetwork, int] = field(default_factory=dict)  # more Services than are named
 
 
 def rank(address: IPAddress, node: str) -> int:
@@ -153,112 +253,3 @@ def rank(address: IPAddress, node: str) -> int:
     """
     digest = hashlib.blake2b(address.packed + node.encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big")
-
-
-# --- how intents look in a slice -----------------------------------------------------------------
-
-
-def announcement_to_slice(announcement: Announcement) -> SliceAnnouncement:
-    """The JSON struct of an announcement."""
-    return SliceAnnouncement(
-        address=str(announcement.address),
-        term=announcement.term,
-        owner=announcement.owner,
-        node_set=announcement.node_set,
-        successors=list(announcement.successors),
-        interfaces=sorted(announcement.interfaces),
-        services=[ServiceRef(s.namespace, s.name, s.uid) for s in announcement.services],
-        refresh=announcement.refresh,
-    )
-
-
-def node_set_to_slice(node_set: NodeSet) -> SliceNodeSet:
-    """The JSON struct of a node set."""
-    nodes = [SliceNode(name, address) for name, address in sorted(node_set.nodes.items())]
-    return SliceNodeSet(node_set.name, nodes, [str(item) for item in node_set.networks])
-
-
-@dataclass(frozen=True, slots=True)
-class SliceContents:
-    """What slices say: the highest term wins where an address stands in two; and what was off."""
-
-    announcements: Mapping[IPAddress, Announcement] = field(default_factory=dict)
-    node_sets: Mapping[str, NodeSet] = field(default_factory=dict)
-    faults: tuple[str, ...] = ()
-
-
-def read_slices(slices: Iterable[AnnouncementSlice]) -> SliceContents:
-    """Announcements and node sets out of slices; a bad item is a fault and hides no other."""
-    return SliceReader().read(slices)
-
-
-class SliceReader:
-    """Reads slices again and again; what is the very same object as before is not read anew."""
-
-    def __init__(self) -> None:
-        self._known: dict[str, tuple[AnnouncementSlice, SliceContents]] = {}
-
-    def read(self, slices: Iterable[AnnouncementSlice]) -> SliceContents:
-        """What all of them say together."""
-        before, self._known = self._known, {}
-        announcements: dict[IPAddress, Announcement] = {}
-        node_sets: dict[str, NodeSet] = {}
-        faults: list[str] = []
-        for piece in slices:
-            known = before.get(piece.key)
-            contents = known[1] if known and known[0] is piece else _read(piece)
-            self._known[piece.key] = piece, contents
-            node_sets |= contents.node_sets
-            faults += contents.faults
-            for address, item in contents.announcements.items():
-                standing = announcements.get(address)
-                if standing is None or standing.term < item.term:
-                    announcements[address] = item
-        return SliceContents(announcements, node_sets, tuple(faults))
-
-
-def _read(piece: AnnouncementSlice) -> SliceContents:
-    name = piece.metadata.name
-    if piece.spec.version != SLICE_VERSION:
-        fault = f"AnnouncementSlice/{name} spec.version: {piece.spec.version} is not understood"
-        return SliceContents(faults=(f"{fault} (this release reads {SLICE_VERSION})",))
-    announcements: dict[IPAddress, Announcement] = {}
-    node_sets: dict[str, NodeSet] = {}
-    faults: list[str] = []
-    for node_set in piece.spec.node_sets:
-        try:
-            node_sets[node_set.name] = _node_set(node_set)
-        except ValueError as error:
-            faults.append(f"AnnouncementSlice/{name} spec.nodeSets[{node_set.name}]: {error}")
-    for index, item in enumerate(piece.spec.announcements):
-        try:
-            announcement = _announcement(item)
-        except AddressError as error:
-            faults.append(f"AnnouncementSlice/{name} spec.announcements[{index}]: {error}")
-            continue
-        standing = announcements.get(announcement.address)
-        if standing is None or standing.term < announcement.term:
-            announcements[announcement.address] = announcement
-    return SliceContents(announcements, node_sets, tuple(faults))
-
-
-def _node_set(item: SliceNodeSet) -> NodeSet:
-    nodes = {node.name: node.address for node in item.nodes}
-    return NodeSet(item.name, nodes, tuple(ipaddress.ip_network(text) for text in item.networks))
-
-
-def _announcement(item: SliceAnnouncement) -> Announcement:
-    if item.term < 1:
-        raise AddressError(f"term {item.term} is not positive")
-    if not item.node_set:
-        raise AddressError("nodeSet is missing")
-    return Announcement(
-        address=parse_address(item.address),
-        term=item.term,
-        owner=item.owner,
-        node_set=item.node_set,
-        successors=tuple(item.successors),
-        interfaces=frozenset(item.interfaces),
-        services=tuple(ServiceId(s.namespace, s.name, s.uid) for s in item.services),
-        refresh=item.refresh,
-    )

@@ -34,11 +34,13 @@ class Ledger:
         self._versions: dict[str, str] = {}
         self._doubtful = False  # a write may have been done, or not: nobody heard
         self._written: set[str] = set()  # shards, in this pass
+        self.loads = 0  # how often it was read: what was decided before may be wrong since
         self.holdings: dict[IPAddress, Holding] = {}
 
     async def load(self) -> None:
         """Reads all shards."""
         self._doubtful = False  # a write that fails while this reads makes it doubtful again
+        self.loads += 1
         try:
             shards, _ = await self._client.list(resources.AddressLedger, self._path)
         except ApiError:

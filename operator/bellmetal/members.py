@@ -11,6 +11,7 @@ import asyncio
 import base64
 import contextlib
 import logging
+from collections import Counter
 from collections.abc import Callable, Coroutine, Mapping
 
 import kinship
@@ -103,6 +104,11 @@ class Gossip:
         """What gossip says of a node now."""
         member = self._cluster.member(node)
         return Liveness.UNKNOWN if member is None else STATES[member.state]
+
+    def states(self) -> dict[str, int]:
+        """How many nodes of the cluster are in which state, this one included."""
+        known = Counter(self.liveness(name).value for name in {*self._seeds, self.node})
+        return {state.value: known[state.value] for state in Liveness}
 
     def channel(self, number: int) -> Channel:
         """Messages of one announcer, told apart by their first byte."""

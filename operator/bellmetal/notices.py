@@ -9,14 +9,14 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 
-from bellmetal import kube, metrics
-from bellmetal.addresses import IPAddress, printable
+from bellmetal import controller_metrics, kube, metrics
+from bellmetal.addresses import IPAddress, IPNetwork, printable
 from bellmetal.allocation import Allocations
 from bellmetal.cluster import Condition, Service
 from bellmetal.config import Problem
 from bellmetal.events import Events
 from bellmetal.holdings import Holder
-from bellmetal.intents import Allocation, Refused, RefusedReason, Withheld
+from bellmetal.intents import Allocation, Refused, RefusedReason, Withheld, WithheldReason
 from bellmetal.resources import ObjectReference
 from bellmetal.world import World
 from bellmetal.writer import ServicePatch, not_announced
@@ -41,6 +41,7 @@ class Notices:
         self._lacking: Mapping[str, str] = {}
         self._rivals: Mapping[str, str] = {}
         self._wrong: Mapping[str, str] = {}
+        self._unnamed: Mapping[IPNetwork, int] = {}
 
     def begin(self) -> None:
         """The world is complete and nothing was written yet."""
@@ -98,7 +99,9 @@ class Notices:
         allocation: Allocation,
         added: tuple[IPAddress, ...],
     ) -> None:
-        extra = {"op": "allocate", "service": service.key}
+        extra: dict[str, object] = {"op": "allocate", "service": service.key}
+        extra["ips"] = [str(address) for address in allocation.addresses]
+        extra["pool"] = allocation.pool
         text, before = kube.shown_list(allocation.addresses), service.shown.addresses
         if set(added) != set(allocation.addresses):
             for address in added:
@@ -144,7 +147,7 @@ class Notices:
             if item.additional
         }
         self._lacking = self._tell_new(self._lacking, lacking, "AdditionalAssignFailed")
-        metrics.ADDRESSES_ORPHANED.set(
+        controller_metrics.ADDRESSES_ORPHANED.set(
             sum(len(item.orphaned) for item in allocations.granted.values())
         )
 
@@ -159,6 +162,7 @@ class Notices:
     def rivals(self, messages: Mapping[str, str]) -> None:
         """Somebody else writes the status of these Services, too."""
         self._rivals = self._tell_new(self._rivals, messages, "RivalController", warning=True)
+        controller_metrics.SERVICES_RIVALLED.set(len(messages))
 
     def _tell_new(
         self, before: Mapping[str, str], now: Mapping[str, str], reason: str, warning: bool = False
@@ -189,9 +193,18 @@ class Notices:
             if told is not None and set(has) - set(told.service.shown.addresses):
                 continue  # what it gets instead is told
             text = kube.shown_list(addresses)
-            log.info("freed %s", text, extra={"op": "allocate", "service": key})
+            extra = {"op": "allocate", "service": key, "ips": [str(item) for item in addresses]}
+            log.info("freed %s", text, extra=extra)
             if told is not None and told.service.uid == uid:
                 self._events.record(told.reference, "IPFreed", f"Freed IP {text}")
+
+    def unnamed(self, unnamed: Mapping[IPNetwork, int]) -> None:
+        """Prefixes with more Services than a slice names: the others have no ServiceBGPStatus."""
+        for prefix, count in unnamed.items():
+            if self._unnamed.get(prefix) != count:
+                message = "%s is announced for %d Services more than its route names"
+                log.warning(message, prefix, count, extra={"op": "plan"})
+        self._unnamed = unnamed
 
     @property
     def unannounced(self) -> Mapping[str, Withheld]:
@@ -223,13 +236,16 @@ class Notices:
                 later(PATIENCE)
             if now - since >= PATIENCE * 0.99 and self._withheld_told.get(key) != item:
                 self._tell_withheld(item)
+        told = Counter(item.reason.value for item in self._withheld_told.values())
+        reasons = {reason.value: told[reason.value] for reason in WithheldReason}
+        metrics.show(controller_metrics.SERVICES_WITHHELD, reasons)
 
     def _was_known(self, item: Withheld) -> bool:
         return not_announced(item) in self._told_before.get(item.service, ())
 
     def _tell_withheld(self, item: Withheld) -> None:
         self._withheld_told[item.service] = item
-        sentence = f"{item.address} is not announced: {item.message} ({item.reason.value})"
+        sentence = f"{item.sentence} ({item.reason.value})"
         log.warning(
             sentence, extra={"op": "plan", "service": item.service, "reason": item.reason.value}
         )

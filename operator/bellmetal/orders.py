@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from bellmetal.addresses import IPAddress
 from bellmetal.cluster import Cluster, Service
-from bellmetal.intents import Announcement, Intents
+from bellmetal.intents import BGP, Announcement, Intents
 from bellmetal.planning import why_not
 
 
@@ -43,7 +43,8 @@ def judge(
             found.setdefault(service.key, []).append(item)
     withheld: dict[str, list[str]] = {}
     for no in intents.withheld:
-        withheld.setdefault(no.service, []).append(f"{no.address} is not announced: {no.message}")
+        if not no.how.startswith(BGP):  # that has no owner
+            withheld.setdefault(no.service, []).append(no.sentence)
     return [
         _judge(cluster, service, found.get(service.key, []), withheld.get(service.key, []), before)
         for service in ordered
@@ -60,7 +61,12 @@ def _judge(
     moved: list[tuple[IPAddress, str]] = []
     refused = list(withheld)
     if not announcements and not withheld:
-        refused.append("the Service has no address")
+        by_bgp = bool(service.shown.addresses)  # and nothing is said against it
+        refused.append(
+            "an owner is a matter of layer 2, where no address of the Service is announced"
+            if by_bgp
+            else "the Service has no address"
+        )
     for item in announcements:
         former = before.get(item.address)
         if item.owner != service.move_to and not withheld:

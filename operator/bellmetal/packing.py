@@ -1,105 +1,209 @@
 """Intents and the slices as they are → the few slices that change.
 
-An announcement stays in the slice that has it; a new one goes into the first slice with room; an
-empty slice goes. Node sets live in a slice of their own, which is written first: an announcement
-never names a set that speakers cannot know. Deletions come last.
+What is in a slice stays in it; what is new goes into the first slice with room; an empty slice
+goes. All routes of one prefix stand in one slice, so that a prefix changes in one write. Node sets
+have slices of their own, which are written first: nothing names a set that speakers cannot know.
+Where a slice has grown too large, some of it moves, and is written where it comes before it is
+written where it leaves. Deletions come last.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from msgspec.structs import replace
 
-from bellmetal.addresses import AddressError, IPAddress, parse_address
-from bellmetal.intents import (
-    SLICE_VERSION,
-    Announcement,
-    Intents,
-    announcement_to_slice,
-    node_set_to_slice,
-)
+from bellmetal.addresses import AddressError, parse_address
+from bellmetal.intents import Announcement, Intents
 from bellmetal.resources import (
     AnnouncementSlice,
     AnnouncementSliceSpec,
+    Json,
     Metadata,
     SliceAnnouncement,
     SliceNodeSet,
+    SlicePeer,
+    SliceRoute,
+)
+from bellmetal.shelving import Limits, Size, shelve
+from bellmetal.slices import (
+    SLICE_VERSION,
+    announcement_to_slice,
+    node_set_to_slice,
+    peer_to_slice,
+    route_to_slice,
 )
 
-CAPACITY = 100  # announcements in a slice
+CAPACITY = 100  # items of a slice, until it takes nothing new
 NODES_SLICE = "nodes"
-ANNOUNCEMENTS_PREFIX = "layer2-"
 
 
 @dataclass(frozen=True, slots=True)
 class SliceChanges:
-    """What to write, in this order; created slices have no resourceVersion, updated ones do."""
+    """What to write, in this order; created slices have no resourceVersion, updated ones do.
+
+    ``vacate``: slices that something has left for one of those in ``write``.
+    """
 
     write: tuple[AnnouncementSlice, ...] = ()
+    vacate: tuple[AnnouncementSlice, ...] = ()
     delete: tuple[AnnouncementSlice, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.write or self.vacate or self.delete)
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of slices: which they are, what they hold, how much of it.
+
+    ``keys``: what items of a slice are known by, without rubbish; items with one key stay together.
+    """
+
+    field: str  # of the spec
+    prefix: str
+    keys: Callable[[list[Any]], Iterator[Hashable]]
+    limits: Limits
+    weight: Callable[[Any], int] = lambda _: 0
+
+    def name(self, number: int) -> str:
+        """The name of a slice; the first one of node sets has no number."""
+        return self.prefix + str(number) if number or self.prefix != "nodes-" else NODES_SLICE
+
+    def holds(self, name: str) -> bool:
+        """Whether a slice of that name is of this kind."""
+        return name.startswith(self.prefix) or name == self.name(0)
+
+
+def _addresses(items: list[SliceAnnouncement]) -> Iterator[Hashable]:
+    for item in items:
+        with contextlib.suppress(AddressError):
+            yield parse_address(item.address)
+
+
+def _prefixes(items: list[SliceRoute]) -> Iterator[Hashable]:
+    return iter(dict.fromkeys(item.prefix for item in items))
+
+
+def _places(items: list[SlicePeer]) -> Iterator[Hashable]:
+    return (_place(item) for item in items)
+
+
+def _place(item: SlicePeer) -> Hashable:
+    return item.name, item.address, item.interface, item.gateway, item.peer_asn
+
+
+def _names(items: list[SliceNodeSet]) -> Iterator[Hashable]:
+    return (item.name for item in items)
+
+
+# A slice must stay well below the 1.5 MB that etcd takes: 60 bytes a node, 100 to 400 a Service.
+NODE_SETS = Kind(
+    "node_sets",
+    "nodes-",
+    _names,
+    Limits(Size(CAPACITY, 8_000), Size(CAPACITY, 16_000)),
+    lambda item: len(item.nodes),
+)
+ANNOUNCEMENTS = Kind("announcements", "layer2-", _addresses, Limits(Size(CAPACITY)))
+PEERS = Kind("peers", "peers-", _places, Limits(Size(CAPACITY)))
+ROUTES = Kind(
+    "routes",
+    "bgp-",
+    _prefixes,
+    Limits(Size(CAPACITY, 1_000), Size(4 * CAPACITY, 3_000)),
+    lambda item: len(item.services),
+)
 
 
 def pack(intents: Intents, slices: Mapping[str, AnnouncementSlice]) -> SliceChanges:
     """The changes that make ``slices`` (by name) say what ``intents`` say."""
-    sets = sorted((node_set_to_slice(s) for s in intents.node_sets), key=lambda item: item.name)
-    write = _nodes_slice(sets, slices.get(NODES_SLICE))
-    delete: list[AnnouncementSlice] = []
-    todo = {announcement.address: announcement for announcement in intents.announcements}
-    full = {name: item for name, item in slices.items() if name.startswith(ANNOUNCEMENTS_PREFIX)}
-    kept = {name: _keep(item, todo) for name, item in sorted(full.items())}
-    _fill(kept, [announcement_to_slice(item) for item in _in_order(todo.values())])
-    for name, announcements in kept.items():
-        before = full.get(name)
-        if not announcements and before is not None:
-            delete.append(before)
-        elif (wanted := _slice(name, before, announcements=announcements)) != before:
-            write.append(wanted)
-    return SliceChanges(tuple(write), tuple(delete))
+    sets = sorted(intents.node_sets, key=lambda item: item.name)
+    changes = [
+        _pack(NODE_SETS, {item.name: [node_set_to_slice(item)] for item in sets}, slices),
+        _pack(
+            ANNOUNCEMENTS,
+            {
+                item.address: [announcement_to_slice(item)]
+                for item in _in_order(intents.announcements)
+            },
+            slices,
+        ),
+        _pack(PEERS, _grouped(_place, map(peer_to_slice, intents.peers)), slices),
+        _pack(
+            ROUTES,
+            _grouped(lambda item: item.prefix, map(route_to_slice, intents.routes)),
+            slices,
+        ),
+    ]
+    sets_last = [*changes[1:], changes[0]]
+    return SliceChanges(
+        tuple(item for one in changes for item in one.write),
+        tuple(item for one in changes for item in one.vacate),
+        tuple(item for one in sets_last for item in one.delete),
+    )
 
 
-def _nodes_slice(
-    sets: list[SliceNodeSet], before: AnnouncementSlice | None
-) -> list[AnnouncementSlice]:
-    wanted = _slice(NODES_SLICE, before, node_sets=sets)
-    return [] if wanted == before else [wanted]
+def led_anew(changes: SliceChanges, slices: Mapping[str, AnnouncementSlice]) -> set[str]:
+    """The Services (by key) of all routes that changes bring; ``slices`` as they are before."""
+    found: set[str] = set()
+    for item in (*changes.write, *changes.vacate):
+        before = slices.get(item.metadata.name)
+        known = _grouped(lambda one: one.prefix, before.spec.routes) if before else {}
+        for route in item.spec.routes:
+            if route not in known.get(route.prefix, ()):
+                found.update(f"{service.namespace}/{service.name}" for service in route.services)
+    return found
 
 
-def _keep(item: AnnouncementSlice, todo: dict[IPAddress, Announcement]) -> list[SliceAnnouncement]:
-    """The slice's announcements that are still wanted, as they should be; taken out of todo."""
-    kept = []
-    for before in item.spec.announcements:
-        with contextlib.suppress(AddressError):  # rubbish in a slice of ours is dropped
-            announcement = todo.pop(parse_address(before.address), None)
-            if announcement is not None:
-                kept.append(announcement_to_slice(announcement))
-    return kept
-
-
-def _fill(kept: dict[str, list[SliceAnnouncement]], new: list[SliceAnnouncement]) -> None:
-    numbers = (f"{ANNOUNCEMENTS_PREFIX}{number}" for number in range(len(kept) + len(new) + 1))
-    for name in numbers:
-        if not new:
-            return
-        room = kept.setdefault(name, [])
-        space = max(0, CAPACITY - len(room))
-        room += new[:space]
-        del new[:space]
+def _grouped(key: Callable[[Any], Hashable], items: Iterable[Any]) -> dict[Hashable, list[Any]]:
+    found: dict[Hashable, list[Any]] = {}
+    for item in items:
+        found.setdefault(key(item), []).append(item)
+    return found
 
 
 def _in_order(announcements: Iterable[Announcement]) -> list[Announcement]:
     return sorted(announcements, key=lambda item: (item.address.version, int(item.address)))
 
 
+def _pack(
+    kind: Kind,
+    wanted: Mapping[Any, list[Any]],
+    slices: Mapping[str, AnnouncementSlice],
+) -> SliceChanges:
+    present = {name: item for name, item in slices.items() if kind.holds(name)}
+    shelves = shelve(
+        {name: kind.keys(getattr(item.spec, kind.field)) for name, item in present.items()},
+        {key: Size(len(items), sum(map(kind.weight, items))) for key, items in wanted.items()},
+        kind.name,
+        kind.limits,
+    )
+    things = dict(shelves.things)
+    if kind is NODE_SETS:
+        things.setdefault(NODES_SLICE, [])
+    write: list[AnnouncementSlice] = []
+    vacate: list[AnnouncementSlice] = []
+    delete: list[AnnouncementSlice] = []
+    for name, keys in things.items():
+        before = present.get(name)
+        if not keys and name != NODES_SLICE:
+            if before is not None:
+                delete.append(before)
+            continue
+        after = _slice(name, before, kind.field, [item for key in keys for item in wanted[key]])
+        if after != before:
+            (vacate if name in shelves.left else write).append(after)
+    return SliceChanges(tuple(write), tuple(vacate), tuple(delete))
+
+
 def _slice(
-    name: str,
-    before: AnnouncementSlice | None,
-    announcements: list[SliceAnnouncement] | None = None,
-    node_sets: list[SliceNodeSet] | None = None,
+    name: str, before: AnnouncementSlice | None, field: str, items: list[Json]
 ) -> AnnouncementSlice:
-    spec = AnnouncementSliceSpec(SLICE_VERSION, node_sets or [], announcements or [])
+    spec = replace(AnnouncementSliceSpec(SLICE_VERSION), **{field: items})
     if before is not None:
         return replace(before, spec=spec)
     return AnnouncementSlice(

@@ -1,14 +1,18 @@
 """plan(cluster, allocations, standing) → which node should answer for each address, and who may.
 
-For each address, in this order, each "no" with its reason:
+What is announced by BGP is `routing.py`'s, and stands beside it; an address is withheld for want
+of an advertisement only where neither kind selects it.
+
+On layer 2, for each address, in this order, each "no" with its reason:
 
 =====  ==================================================================  ====================
 step   question                                                            if not
 =====  ==================================================================  ====================
 1      does an advertisement select its pool and Service?                  noMatchingAdvertisement
-2      do selected nodes have network, are not excluded?                   noEligibleNodes
+2      do selected nodes have network, are not excluded?                   noEligibleNodes,
+                                                                           nodesExcluded, …
 3      does an endpoint serve anywhere?                                    noEndpoints
-4      has one of them an interface for it, in its subnet if any has?      noEligibleNodes
+4      has one of them an interface for it, in its subnet if any has?      noInterface
 5      externalTrafficPolicy Local: on such a node?                        noLocalEndpoints
 6      the owner and its successors: `spread.py`
 =====  ==================================================================  ====================
@@ -24,10 +28,12 @@ from dataclasses import replace
 
 from bellmetal.addresses import IPAddress
 from bellmetal.allocation import Allocations
-from bellmetal.cluster import Cluster, Endpoints, Service
+from bellmetal.cluster import Cluster, Endpoints, Node, Service
 from bellmetal.eligibility import Eligibility, Field, Selection, both, digest
 from bellmetal.holdings import Holdings
 from bellmetal.intents import (
+    BGP,
+    LAYER2,
     Announcement,
     Intents,
     NodeSet,
@@ -35,6 +41,8 @@ from bellmetal.intents import (
     Withheld,
     WithheldReason,
 )
+from bellmetal.peering import Peering
+from bellmetal.routing import Routing
 from bellmetal.spread import Spread, Wanted, preferred
 from bellmetal.standing import Standing
 
@@ -48,18 +56,65 @@ def plan(
     standing: Mapping[IPAddress, Standing],
 ) -> Intents:
     """All announcements. Terms come from the ledger, raised where the owner changes."""
-    considering = _Considering(cluster, standing)
+    considering, peering = _Considering(cluster, standing), Peering(cluster)
+    routing, unselected = Routing(cluster, peering), []
+    twice: set[tuple[str, IPAddress]] = set()  # selected by both kinds of advertisement
     for key in sorted(allocations.granted):
-        allocation = allocations.granted[key]
+        allocation, service = allocations.granted[key], cluster.services[key]
         for address, pool in zip(allocation.addresses, allocation.pools, strict=True):
-            considering.take(cluster.services[key], address, pool)
+            on_layer2 = considering.take(service, address, pool)
+            if routing.take(service, address, pool):
+                if on_layer2:
+                    twice.add((key, address))
+            elif not on_layer2:
+                unselected.append(_unselected(service, address, pool))
     wanted = considering.wanted.values()
     Spread(cluster, wanted).choose()
     sets = _node_sets(wanted)
-    everyone = {name: node.address for name, node in cluster.nodes.items() if node.address}
-    sets[ALL_NODES] = NodeSet(ALL_NODES, everyone)
-    announcements = tuple(_announcement(item, held) for item in wanted)
-    return Intents(announcements, tuple(sets.values()), tuple(considering.withheld))
+    sets[ALL_NODES] = everyone(cluster.nodes)
+    routes, route_sets, unnamed = routing.finish()
+    sets |= route_sets | peering.node_sets
+    return Intents(
+        tuple(_announcement(item, held) for item in wanted),
+        tuple(sets.values()),
+        (*unselected, *_withheld(considering.withheld, routing.withheld, twice)),
+        routes,
+        peering.plans,
+        unnamed,
+    )
+
+
+def everyone(nodes: Mapping[str, Node]) -> NodeSet:
+    """The set of every node that has an address."""
+    found = {name: node.address for name, node in nodes.items() if node.address}
+    return NodeSet(ALL_NODES, found)
+
+
+def _unselected(service: Service, address: IPAddress, pool: str) -> Withheld:
+    message = f'no L2Advertisement or BGPAdvertisement selects pool "{pool}" and this Service'
+    return Withheld(service.key, address, WithheldReason.NO_ADVERTISEMENT, message)
+
+
+def _withheld(
+    on_layer2: Iterable[Withheld], by_bgp: Iterable[Withheld], twice: Collection[object]
+) -> list[Withheld]:
+    """One "no" for each address, and ``how`` it is not announced where it is otherwise."""
+    layer2 = {(item.service, item.address): item for item in on_layer2}
+    bgp = {(item.service, item.address): item for item in by_bgp}
+    found = []
+    for key, item in layer2.items():
+        other = bgp.pop(key, None)
+        if other is not None and other.message != item.message:
+            item = replace(item, message=f"{LAYER2}, {item.message}; {BGP}, {other.message}")
+        elif other is None and key in twice:
+            item = replace(item, how=LAYER2)
+        found.append(item)
+    for key, item in bgp.items():
+        if key not in twice:
+            found.append(item)
+        elif item.reason is not WithheldReason.NO_PEERS:  # nobody may have asked for any
+            found.append(replace(item, how=f"{BGP} {item.how}".strip()))
+    return found
 
 
 def why_not(cluster: Cluster, item: Announcement, name: str) -> str:
@@ -71,16 +126,17 @@ def why_not(cluster: Cluster, item: Announcement, name: str) -> str:
     eligibility, pool_name = Eligibility(cluster), pool.name if pool else ""
     for service in (cluster.services[one.key] for one in item.services):
         selection = eligibility.selection(service, pool_name)
-        if no := _why_not(cluster, selection, service, item.address, name):
+        if no := lacks(cluster, selection, service, item.address, name):
             return no
     if not node.ready:
         return f"{name} is not ready"
     return "" if name in cluster.speakers else f"the speaker of {name} has not reported"
 
 
-def _why_not(
+def lacks(
     cluster: Cluster, selection: Selection, service: Service, address: IPAddress, name: str
 ) -> str:
+    """What keeps a node from owning a Service's address by the rules of layer 2; empty: nothing."""
     node = cluster.nodes[name]
     if not selection:
         return "no L2Advertisement selects it"
@@ -117,11 +173,14 @@ class _Considering:
         self.wanted: dict[IPAddress, Wanted] = {}
         self.withheld: list[Withheld] = []
 
-    def take(self, service: Service, address: IPAddress, pool: str) -> None:
-        """One address of a Service, that is given out of a pool."""
-        item = self._consider(service, address, pool)
-        if item is None:
-            return
+    def take(self, service: Service, address: IPAddress, pool: str) -> bool:
+        """One address of a Service, that is given out of a pool; whether it is selected at all."""
+        selection = self._eligibility.selection(service, pool)
+        if selection and (item := self._consider(service, address, selection)) is not None:
+            self._want(service, address, item)
+        return bool(selection)
+
+    def _want(self, service: Service, address: IPAddress, item: Wanted) -> None:
         other = self.wanted.setdefault(address, item)
         if other is item:
             item.present = self._standing.get(address)
@@ -135,15 +194,11 @@ class _Considering:
     ) -> None:
         self.withheld.append(Withheld(service.key, address, reason, message))
 
-    def _consider(self, service: Service, address: IPAddress, pool: str) -> Wanted | None:
-        selection = self._eligibility.selection(service, pool)
-        if not selection:
-            message = f'no L2Advertisement selects pool "{pool}" and this Service'
-            self._withhold(service, address, WithheldReason.NO_ADVERTISEMENT, message)
-            return None
+    def _consider(
+        self, service: Service, address: IPAddress, selection: Selection
+    ) -> Wanted | None:
         if not selection.weights:
-            message = f"no usable node is selected by L2Advertisement {selection.names}"
-            self._withhold(service, address, WithheldReason.NO_NODES, message)
+            self._withhold(service, address, *selection.none_usable())
             return None
         endpoints = self._cluster.endpoints.get(service.key, Endpoints())
         if not endpoints.serving:
@@ -155,7 +210,7 @@ class _Considering:
             here = selection.weights.keys()
             names = here & endpoints.nodes if service.local_only else here
             field, no = self._kept(address, selection, names)
-            self._withhold(service, address, WithheldReason.NO_NODES, no)
+            self._withhold(service, address, WithheldReason.NO_INTERFACE, no)
         elif service.local_only:
             field = selection.local(field, endpoints)
             if not field.weights:

@@ -1,7 +1,8 @@
 """poke() → one coalesced, retried pass.
 
 The first poke after a quiet moment is served at once; what comes while a pass runs, or shortly
-after it, is served together by the next one.
+after it, is served together by the next one. Where there are things that cannot wait, they are
+served in that pause, and passes take half of the time at most.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from collections.abc import Awaitable, Callable
 log = logging.getLogger(__name__)
 
 COALESCE = 0.01  # seconds between two passes
+LONGEST_REST = 1.0  # seconds between two passes that take long
 RETRY_FIRST, RETRY_LAST = 0.2, 10.0  # seconds; doubles in between
 
 
@@ -22,26 +24,60 @@ class AgainError(Exception):
 
 class Reconciler:
     """Runs ``step`` when poked, never twice at once, with ``pause`` seconds between; a failed
-    step is run again by itself."""
+    step is run again by itself.
 
-    def __init__(self, step: Callable[[], Awaitable[None]], pause: float = COALESCE) -> None:
-        self._step, self._pause = step, pause
-        self._poked = asyncio.Event()
+    ``hasten``: serves, when poked in a pause, what cannot wait for the next step; the pause is then
+    as long as the step took. It never runs beside a step.
+    """
+
+    def __init__(
+        self,
+        step: Callable[[], Awaitable[None]],
+        pause: float = COALESCE,
+        hasten: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
+        self._step, self._pause, self._hasten = step, pause, hasten
+        self._poked, self._news = asyncio.Event(), asyncio.Event()
         self.failures = 0  # in a row
 
     def poke(self) -> None:
         """Something changed."""
         self._poked.set()
+        self._news.set()
 
     async def run(self) -> None:
         """For ever."""
         while True:
             await self._poked.wait()
             self._poked.clear()
-            await asyncio.sleep(await self._once())
+            self._news.clear()
+            await self._rest(await self._once())
+
+    async def _rest(self, pause: float) -> None:
+        """Waits so many seconds; meanwhile what cannot wait is served."""
+        if self._hasten is None:
+            await asyncio.sleep(pause)
+            return
+        clock = asyncio.get_running_loop().time
+        end = clock() + pause
+        while (left := end - clock()) > 0:
+            try:
+                async with asyncio.timeout(left):
+                    await self._news.wait()
+            except TimeoutError:
+                return
+            self._news.clear()
+            try:
+                await self._hasten()
+            except Exception as error:
+                told = log.isEnabledFor(logging.DEBUG)
+                log.info("left to the next pass: %s", error, exc_info=told)
+                self._poked.set()
+            await asyncio.sleep(self._pause)
 
     async def _once(self) -> float:
         """One pass; seconds to wait before the next."""
+        began = asyncio.get_running_loop().time()
         try:
             await self._step()
         except AgainError as reason:
@@ -62,4 +98,5 @@ class Reconciler:
         if self.failures:
             log.info("a pass succeeded after %d failures", self.failures)
         self.failures = 0
-        return self._pause
+        took = asyncio.get_running_loop().time() - began if self._hasten is not None else 0.0
+        return min(max(self._pause, took), LONGEST_REST)

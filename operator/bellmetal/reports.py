@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
 import itertools
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,18 +20,17 @@ from bellmetal.addresses import IPAddress
 from bellmetal.api import ApiError, Client
 from bellmetal.events import Events, timestamp
 from bellmetal.facts import ClaimOrder, Doubt, DoubtKind, Facts
-from bellmetal.follow import L2_STATUSES, Follower
+from bellmetal.follow import L2_STATUSES
 from bellmetal.intents import Announcement, ServiceId
-from bellmetal.metrics import ANNOUNCED, FOREIGN_HOLDERS, NOT_SEEN
+from bellmetal.logs import ANNOUNCED, WITHDRAWN, tell_services
+from bellmetal.rows import Row, Rows, about, row_name, service_labels
+from bellmetal.speaker_metrics import ANNOUNCED as ANNOUNCEMENTS
+from bellmetal.speaker_metrics import FOREIGN_HOLDERS, NOT_SEEN
 
 log = logging.getLogger(__name__)
 
 REPORT_VERSION = 1
-STATUS_PAUSE = 0.02  # seconds between two ServiceL2Status writes: they are for people
 MOST_DOUBTS = 100  # in a report; `proved` counts all
-LABEL_NODE = "metallb.io/node"
-LABEL_NAME = "metallb.io/service-name"
-LABEL_NAMESPACE = "metallb.io/service-namespace"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,23 +51,30 @@ class Reports:
         namespace: str,
         identity: Identity,
         events: Events,
-        changed: Callable[[], None],
     ) -> None:
         self._client, self._identity, self._events = client, identity, events
         self._reports = f"/apis/bellmetal.io/v1alpha1/namespaces/{namespace}/speakerreports"
-        ours = f"{LABEL_NODE}={identity.node}"
-        self.statuses = Follower(client, L2_STATUSES, namespace, changed, ours)
+        self.statuses = Rows(client, L2_STATUSES, namespace, identity.node)
         self._written: dict[str, Any] | None = None
         self._told: dict[tuple[IPAddress, str], ClaimOrder] = {}
         self._doubts: dict[Doubt, str] = {}  # since when, in RFC 3339
+        ANNOUNCEMENTS.of("layer2", identity.node, self._announced)
 
-    async def publish(self, facts: Facts, announcements: Mapping[IPAddress, Announcement]) -> None:
-        """Writes what differs from what was written; raises ApiError."""
+    async def publish(
+        self,
+        facts: Facts,
+        announcements: Mapping[IPAddress, Announcement],
+        more: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Writes what differs from what was written; raises ApiError.
+
+        ``more``: what else stands in the report's status, as plain values.
+        """
         self._tell(facts, announcements)
         self._tell_doubts(facts.doubts, announcements)
         await asyncio.sleep(0)  # with thousands of addresses each step takes its time
-        await self._write_report(facts)
-        await self._write_statuses(facts, announcements)
+        await self._write_report(self._report(facts) | dict(more or {}))
+        self.statuses.want(self._rows(facts, announcements))
 
     # --- events and metrics ----------------------------------------------------------------------
 
@@ -81,10 +86,10 @@ class Reports:
                 now[address, service.key] = owned.order
                 if (address, service.key) not in self._told:
                     self._tell_assigned(service, owned.order)
-                    self._announced(service.key, address).set(1)
-        for address, key in self._told.keys() - now.keys():
-            ANNOUNCED.remove(key, "layer2", self._identity.node, str(address))
-        self._told = now
+        before, self._told = self._told, now
+        for event, news in ((WITHDRAWN, before.keys() - now), (ANNOUNCED, now.keys() - before)):
+            told = sorted((key, str(address)) for address, key in news)
+            tell_services(log, event, "layer2", told)
 
     def _tell_doubts(
         self, doubts: Iterable[Doubt], announcements: Mapping[IPAddress, Announcement]
@@ -101,21 +106,20 @@ class Reports:
             if doubt in before or announcement is None:
                 continue
             for service in announcement.services:
-                self._events.record(_about(service), doubt.kind.reason, doubt.message, warning=True)
+                self._events.record(about(service), doubt.kind.reason, doubt.message, warning=True)
 
     def _tell_assigned(self, service: ServiceId, order: ClaimOrder) -> None:
-        about = _about(service)
+        whom = about(service)
         message = f'announcing from node "{self._identity.node}" with protocol "layer2"'
         key = f"{order.term}/{order.epoch}"  # the same claim is told once, also over a restart
-        self._events.record(about, "nodeAssigned", message, once=key)
+        self._events.record(whom, "nodeAssigned", message, once=key)
 
-    def _announced(self, service: str, address: IPAddress) -> Any:
-        return ANNOUNCED.labels(service, "layer2", self._identity.node, str(address))
+    def _announced(self) -> list[tuple[str, str]]:
+        return [(key, str(address)) for address, key in self._told]
 
     # --- SpeakerReport ---------------------------------------------------------------------------
 
-    async def _write_report(self, facts: Facts) -> None:
-        status = self._report(facts)
+    async def _write_report(self, status: dict[str, Any]) -> None:
         if status == self._written:
             return
         name = self._identity.node
@@ -181,68 +185,19 @@ class Reports:
 
     # --- ServiceL2Status -------------------------------------------------------------------------
 
-    async def _write_statuses(
+    def _rows(
         self, facts: Facts, announcements: Mapping[IPAddress, Announcement]
-    ) -> None:
-        """Our rows become what we own; those that somebody changed or deleted come back."""
-        if not self.statuses.listed.is_set():
-            return
-        shown = {item.metadata.name: item for item in self.statuses.collection.nouns.values()}
-        wanted = self._statuses_wanted(facts, announcements)
-        for name, item in shown.items():
-            if name not in wanted:
-                await self._client.delete(f"{self.statuses.path}/{name}")
-                self.statuses.collection.remove(item.key)
-                await asyncio.sleep(STATUS_PAUSE)
-        for name, status in wanted.items():
-            if name not in shown or shown[name].status != status:
-                written = await self._write_status(name, status, create=name not in shown)
-                self.statuses.collection.take(written)
-                await asyncio.sleep(STATUS_PAUSE)
-
-    def _statuses_wanted(
-        self, facts: Facts, announcements: Mapping[IPAddress, Announcement]
-    ) -> dict[str, resources.ServiceL2StatusStatus]:
-        wanted = {}
+    ) -> dict[str, Row]:
+        node, rows = self._identity.node, {}
         for address, owned in facts.owned.items():
             announcement = announcements.get(address)
             for service in announcement.services if announcement else ():
                 names = [resources.InterfaceName(name) for name in sorted(owned.interfaces)]
-                wanted[self._status_name(service)] = resources.ServiceL2StatusStatus(
-                    self._identity.node, service.name, service.namespace, names or None
+                status = resources.ServiceL2StatusStatus(
+                    node, service.name, service.namespace, names or None
                 )
-        return wanted
-
-    def _status_name(self, service: ServiceId) -> str:
-        text = f"{service.key}/{self._identity.node}"
-        return "l2-" + hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
-
-    async def _write_status(
-        self, name: str, status: resources.ServiceL2StatusStatus, create: bool
-    ) -> resources.ServiceL2Status:
-        if create:
-            labels = {
-                LABEL_NODE: status.node,
-                LABEL_NAME: status.service_name,
-                LABEL_NAMESPACE: status.service_namespace,
-            }
-            body = resources.ServiceL2Status(
-                api_version="metallb.io/v1beta1",
-                kind="ServiceL2Status",
-                metadata=resources.Metadata(name=name, labels=labels),
-            )
-            try:
-                await self._client.create(resources.ServiceL2Status, self.statuses.path, body)
-            except ApiError as error:
-                if not error.conflict:
-                    raise
-        return await self._client.patch(
-            resources.ServiceL2Status, f"{self.statuses.path}/{name}/status", {"status": status}
-        )
-
-
-def _about(service: ServiceId) -> resources.ObjectReference:
-    return resources.ObjectReference("v1", "Service", service.namespace, service.name, service.uid)
+                rows[row_name("l2", service, node)] = Row(status, service_labels(service))
+        return rows
 
 
 def _gauge(doubt: Doubt) -> Gauge:

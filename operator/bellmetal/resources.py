@@ -127,6 +127,7 @@ class ServiceSpec(Json, frozen=True):
     ip_family_policy: str = ""
     load_balancer_ip: str = field(name="loadBalancerIP", default="")
     load_balancer_class: str | None = None
+    load_balancer_source_ranges: list[str] | None = None
     external_traffic_policy: str = ""
     selector: dict[str, str] | None = None
     ports: list[ServicePort] | None = None
@@ -214,6 +215,34 @@ class Node(Object, frozen=True):
 
     spec: NodeSpec = NodeSpec()
     status: NodeStatus = NodeStatus()
+
+
+class Container(Json, frozen=True):
+    """Pod spec.containers[]; ``args`` are what its program is told."""
+
+    name: str = ""
+    image: str = ""
+    args: list[str] = field(default_factory=list)
+
+
+class PodSpec(Json, frozen=True):
+    """v1.PodSpec, as far as we look at it."""
+
+    node_name: str = ""
+    containers: list[Container] = field(default_factory=list)
+
+
+class PodStatus(Json, frozen=True):
+    """v1.PodStatus, likewise."""
+
+    conditions: list[NodeCondition] = field(default_factory=list)
+
+
+class Pod(Object, frozen=True):
+    """v1.Pod."""
+
+    spec: PodSpec = PodSpec()
+    status: PodStatus = PodStatus()
 
 
 class EndpointConditions(Json, frozen=True):
@@ -512,6 +541,7 @@ class SliceNodeSet(Json, frozen=True):
     name: str = ""
     nodes: list[SliceNode] = field(default_factory=list)
     networks: list[str] = field(default_factory=list)
+    draining: list[str] = field(default_factory=list)
 
 
 class SliceAnnouncement(Json, frozen=True):
@@ -527,12 +557,74 @@ class SliceAnnouncement(Json, frozen=True):
     refresh: int = 0
 
 
+class SliceRoute(Json, frozen=True):
+    """AnnouncementSlice spec.routes[]; a community is text, as in a BGPAdvertisement."""
+
+    prefix: str = ""
+    node_set: str = ""
+    local_pref: int = 0
+    communities: list[str] = field(default_factory=list)
+    med: int | None = None
+    prepend: int = 0
+    next_hop: str = ""
+    peers: list[str] = field(default_factory=list)
+    services: list[ServiceRef] = field(default_factory=list)
+
+
+class SliceBFD(Json, frozen=True):
+    """AnnouncementSlice spec.peers[].bfd: the values in effect; intervals in milliseconds."""
+
+    name: str = ""
+    receive_interval: int = 300
+    transmit_interval: int = 300
+    detect_multiplier: int = 3
+    echo_interval: int = 50
+    echo_mode: bool = False
+    passive_mode: bool = False
+    minimum_ttl: int = 254
+
+
+class SlicePeer(Json, frozen=True):
+    """AnnouncementSlice spec.peers[]: all but the password. Times in seconds."""
+
+    name: str = ""
+    uid: str = ""
+    node_set: str = ""
+    my_asn: int = field(name="myASN", default=0)
+    peer_asn: int = field(name="peerASN", default=0)
+    local_asn: int = field(name="localASN", default=0)
+    dynamic_asn: str = field(name="dynamicASN", default="")
+    address: str = ""
+    interface: str = ""
+    gateway: str = ""
+    source_address: str = ""
+    port: int = 179
+    hold_time: int | None = None
+    keepalive_time: int | None = None
+    connect_time: int | None = None
+    router_id: str = field(name="routerID", default="")
+    signed: bool = False
+    ao: bool = False
+    bfd: SliceBFD | None = None
+    graceful_restart: bool = False
+    multi_hop: bool = False
+    vrf: str = ""
+    dual_stack: bool = False
+    passive: bool = False
+    ttl_security: int = 0
+    drain_time: float = 10.0
+    max_prefixes: int = 0
+    add_path: bool = False
+
+
 class AnnouncementSliceSpec(Json, frozen=True):
     """bellmetal.io/v1alpha1 AnnouncementSliceSpec."""
 
     version: int = 0
     node_sets: list[SliceNodeSet] = field(default_factory=list)
     announcements: list[SliceAnnouncement] = field(default_factory=list)
+    routes: list[SliceRoute] = field(default_factory=list)
+    peers: list[SlicePeer] = field(default_factory=list)
 
 
 class AnnouncementSlice(Object, frozen=True):
@@ -627,6 +719,66 @@ class ReportedProof(Json, frozen=True):
     seen: int = 0
 
 
+class ReportedLink(Json, frozen=True):
+    """SpeakerReport status.node.links[]."""
+
+    name: str = ""
+    kind: str = ""
+    up: bool = False
+    promiscuous: bool = False
+    rp_filter: int = 0
+    arp_ignore: int = 0
+    arp_filter: bool = False
+
+
+class ReportedKubeProxy(Json, frozen=True):
+    """SpeakerReport status.node.kubeProxy; ``healthy`` None: it does not answer."""
+
+    mode: str = ""
+    healthy: bool | None = None
+    message: str = ""
+
+
+class ReportedNode(Json, frozen=True):
+    """SpeakerReport status.node; ``ipvs_addresses`` None: no such interface."""
+
+    kernel: str = ""
+    links: list[ReportedLink] = field(default_factory=list)
+    kube_proxy: ReportedKubeProxy = ReportedKubeProxy()
+    ipvs_addresses: int | None = None
+    ip_forward: bool = False
+    unheard: list[str] = field(default_factory=list)
+
+
+class ReportedSight(Json, frozen=True):
+    """SpeakerReport status.looks[]: the answer to the look of this id."""
+
+    id: str = ""
+    kind: str = ""
+    ok: bool = False
+    outcome: str = ""
+    message: str = ""
+    macs: list[str] = field(default_factory=list)
+    interface: str = ""
+    at: str = ""
+
+
+class AskedLook(Json, frozen=True):
+    """SpeakerReport spec.looks[]: what the speaker is asked to look at."""
+
+    id: str = ""
+    kind: str = ""
+    address: str = ""
+    port: int = 0
+    seconds: int = 0
+
+
+class SpeakerReportSpec(Json, frozen=True):
+    """bellmetal.io/v1alpha1 SpeakerReport spec."""
+
+    looks: list[AskedLook] = field(default_factory=list)
+
+
 class SpeakerReportStatus(Json, frozen=True):
     """bellmetal.io/v1alpha1 SpeakerReport status."""
 
@@ -638,12 +790,91 @@ class SpeakerReportStatus(Json, frozen=True):
     findings: list[ReportedFinding] = field(default_factory=list)
     doubts: list[ReportedDoubt] = field(default_factory=list)
     proved: ReportedProof = ReportedProof()
+    node: ReportedNode | None = None
+    looks: list[ReportedSight] = field(default_factory=list)
 
 
 class SpeakerReport(Object, frozen=True):
     """bellmetal.io/v1alpha1 SpeakerReport; its name is the node's."""
 
+    spec: SpeakerReportSpec = SpeakerReportSpec()
     status: SpeakerReportStatus = SpeakerReportStatus()
+
+
+class AskedReport(Object, frozen=True):
+    """A SpeakerReport as its own speaker follows it: it knows what it wrote itself."""
+
+    spec: SpeakerReportSpec = SpeakerReportSpec()
+
+
+class SessionNegotiated(Json, frozen=True):
+    """BGPSessionStatus status.negotiated; times in seconds."""
+
+    hold_time: int = 0
+    keepalive_time: float = 0.0
+    local_asn: int = field(name="localASN", default=0)
+    peer_asn: int = field(name="peerASN", default=0)
+    local_address: str = ""
+    peer_address: str = ""
+    local_router_id: str = field(name="localRouterID", default="")
+    peer_router_id: str = field(name="peerRouterID", default="")
+    capabilities: list[str] = field(default_factory=list)
+
+
+class SessionNotification(Json, frozen=True):
+    """BGPSessionStatus status.lastNotification; ``direction``: sent or received."""
+
+    direction: str = ""
+    message: str = ""
+
+
+class SessionPrefixes(Json, frozen=True, omit_defaults=False):
+    """BGPSessionStatus status.prefixes; zeros are said too."""
+
+    sent: int = 0
+    pending: int = 0
+    received: int = 0
+
+
+class SessionBFD(Json, frozen=True):
+    """BGPSessionStatus status.bfd; intervals in microseconds, as negotiated."""
+
+    state: str = ""
+    since: str | None = None
+    diagnostic: str = ""
+    remote_diagnostic: str = ""
+    transmit: int = field(name="transmitMicroseconds", default=0)
+    detect: int = field(name="detectMicroseconds", default=0)
+    multiplier: int = 0
+    multi_hop: bool = False
+    message: str = ""
+
+
+class BGPSessionStatusStatus(Json, frozen=True):
+    """bellmetal.io/v1alpha1 BGPSessionStatus status; ``reason`` is a trouble's name."""
+
+    node: str = ""
+    peer: str = ""
+    remote: str = ""
+    port: int = 0
+    vrf: str = ""
+    state: str = ""
+    since: str | None = None
+    reason: str = ""
+    message: str = ""
+    negotiated: SessionNegotiated | None = None
+    last_notification: SessionNotification | None = None
+    last_error: str = ""
+    prefixes: SessionPrefixes | None = None
+    flaps: int = 0
+    warnings: list[str] = field(default_factory=list)
+    bfd: SessionBFD | None = None
+
+
+class BGPSessionStatus(Object, frozen=True):
+    """bellmetal.io/v1alpha1 BGPSessionStatus: a BGP session of one node."""
+
+    status: BGPSessionStatusStatus = BGPSessionStatusStatus()
 
 
 # --- what we only write --------------------------------------------------------------------------
@@ -657,6 +888,12 @@ class ObjectReference(Json, frozen=True):
     namespace: str = ""
     name: str = ""
     uid: str = ""
+
+
+class ConfigMap(Object, frozen=True):
+    """v1.ConfigMap."""
+
+    data: dict[str, str] | None = None
 
 
 class EventSource(Json, frozen=True):
@@ -679,6 +916,36 @@ class Event(Object, frozen=True):
     first_timestamp: str | None = None
     last_timestamp: str | None = None
     count: int = 0
+
+
+class PasswordData(Json, frozen=True):
+    """v1.Secret data of type kubernetes.io/basic-auth: what we look at. In base64; never shown."""
+
+    password: str | None = None
+
+    def __repr__(self) -> str:
+        return "PasswordData(…)"
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        return []
+
+
+class StoredSecret(Object, frozen=True):
+    """v1.Secret of type kubernetes.io/basic-auth, as we read it."""
+
+    data: PasswordData | None = None
+
+
+class StoredPasswords(Object, frozen=True):
+    """v1.Secret that speakers get the passwords of BGP peers by; in base64, never shown."""
+
+    data: dict[str, str] | None = None
+
+    def __repr__(self) -> str:
+        return f"StoredPasswords({self.metadata.namespace}/{self.metadata.name})"
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        return [("name", self.metadata.name)]
 
 
 class Secret(Object, frozen=True):

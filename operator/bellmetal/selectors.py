@@ -43,3 +43,13 @@ class Selector:
 def any_matches(selectors: tuple[Selector, ...], labels: Mapping[str, str]) -> bool:
     """Whether at least one of the selectors matches (a list of selectors is OR-ed)."""
     return any(selector.matches(labels) for selector in selectors)
+
+
+def text_of(selectors: tuple[Selector, ...]) -> str:
+    """The same text for selectors that say the same, in every process; empty if there is none."""
+    return "|".join(sorted(map(_text_of, selectors)))
+
+
+def _text_of(selector: Selector) -> str:
+    parts = (f"{r.key} {r.operator} {','.join(sorted(r.values))}" for r in selector.requirements)
+    return f"({'&'.join(sorted(parts))})"

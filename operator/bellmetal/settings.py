@@ -6,13 +6,26 @@ May live here: what can be set from outside. May not: what comes from custom res
 from __future__ import annotations
 
 import argparse
+import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from bellmetal.commands import add_command
 from bellmetal.config import OnOrphan
 from bellmetal.errands import DrainSettings, MoveSettings, add_errands, read_errand
+from bellmetal.inquiries import (
+    ExplainSettings,
+    PreflightSettings,
+    StatusBGPSettings,
+    StatusReadySettings,
+    StatusSettings,
+    add_inquiries,
+    read_inquiry,
+)
+from bellmetal.moving import MoveInSettings, add_moving, read_moving
+from bellmetal.viewing import UiSettings, add_ui, add_ui_port, read_ui
 
 LOG_LEVELS = ("all", "debug", "info", "warn", "error", "none")
 NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
@@ -52,6 +65,8 @@ class ControllerSettings:
     drain_on_cordon: bool = False
     webhook_port: int = 0
     webhook_cert_dir: Path = WEBHOOK_CERT_DIR
+    ui_port: int = 0
+    takeover: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +74,8 @@ class SpeakerSettings:
     """What ``bellmetal speaker`` takes. No ``ml_bind_addr``: no gossip (a single node).
 
     ``gratuitous_arp_interval``: seconds, 0: announcements are not repeated at rest.
+    ``bgp_password_dir``: a file for each BGPPeer that has a password, by its name. ``intents``:
+    what to announce stands in this file, and there is no Kubernetes.
     """
 
     common: Common
@@ -69,11 +86,14 @@ class SpeakerSettings:
     state_dir: Path | None
     exclude_file: Path
     gratuitous_arp_interval: int = 0
+    bgp_password_dir: Path | None = None
+    intents: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class PlanSettings:
-    """What ``bellmetal plan`` takes; ``delete`` as typed: ``kind/name``."""
+    """What ``bellmetal plan`` takes; ``delete`` as typed: ``kind/name``; ``lose`` and ``drain``:
+    nodes."""
 
     namespace: str
     lb_class: str
@@ -83,10 +103,23 @@ class PlanSettings:
     replace: bool
     all: bool
     output: str
+    lose: tuple[str, ...] = ()
+    drain: tuple[str, ...] = ()
 
 
 Settings: TypeAlias = (
-    ControllerSettings | SpeakerSettings | PlanSettings | MoveSettings | DrainSettings
+    ControllerSettings
+    | SpeakerSettings
+    | PlanSettings
+    | MoveSettings
+    | DrainSettings
+    | StatusBGPSettings
+    | StatusReadySettings
+    | StatusSettings
+    | ExplainSettings
+    | PreflightSettings
+    | UiSettings
+    | MoveInSettings
 )
 
 PLAN = """\
@@ -104,14 +137,14 @@ exit status:
   1  it could not be found out (no cluster, no right to read it, …)
   2  wrong usage, or a file that cannot be read
   3  a Service would lose or change an address, or be refused one that it is not
-     refused now
+     refused now; or nobody would announce an address that is announced now
   4  the new configuration has problems (whatever becomes of the Services)"""
 
 
-def parser(version: str) -> argparse.ArgumentParser:
-    """The command line of ``bellmetal``."""
+def parser(version: str, name: str = "bellmetal") -> argparse.ArgumentParser:
+    """The command line of ``bellmetal``; ``name``: what was typed to start it."""
     root = argparse.ArgumentParser(
-        prog="bellmetal", description="A load balancer for bare-metal Kubernetes."
+        prog=name, description="A load balancer for bare-metal Kubernetes."
     )
     root.add_argument("--version", action="version", version=f"bellmetal {version}")
     programs = root.add_subparsers(dest="program", required=True, metavar="PROGRAM")
@@ -119,6 +152,9 @@ def parser(version: str) -> argparse.ArgumentParser:
     speaker = programs.add_parser("speaker", help="announces, on every node")
     _plan_flags(programs)
     add_errands(programs)
+    add_inquiries(programs)
+    add_ui(programs)
+    add_moving(programs)
     for program in (controller, speaker):
         _common_flags(program)
     controller.add_argument("--ml-secret-name", metavar="NAME", help="env METALLB_ML_SECRET_NAME")
@@ -132,8 +168,14 @@ def parser(version: str) -> argparse.ArgumentParser:
         action="store_true",
         help="a node that is cordoned owns no addresses as long as others can",
     )
+    controller.add_argument(
+        "--takeover",
+        action="store_true",
+        help="only observe, beside MetalLB, until the ConfigMap bellmetal-takeover says more",
+    )
     _on_orphan_flag(controller)
     _webhook_flags(controller)
+    add_ui_port(controller)
     speaker.add_argument("--node-name", metavar="NAME", help="env METALLB_NODE_NAME")
     speaker.add_argument("--ml-bindaddr", metavar="IP", help="env METALLB_ML_BIND_ADDR")
     speaker.add_argument("--ml-bindport", metavar="PORT", help="env METALLB_ML_BIND_PORT")
@@ -151,6 +193,18 @@ def parser(version: str) -> argparse.ArgumentParser:
         metavar="SECONDS",
         help="tell the LAN again, so often, where addresses are (ARP and NDP); 0: only when they"
         " move; default: 0; env METALLB_GRATUITOUS_ARP_INTERVAL",
+    )
+    speaker.add_argument(
+        "--bgp-password-dir",
+        metavar="DIR",
+        help="passwords of BGP peers: a file for each, by the peer's name;"
+        " env METALLB_BGP_PASSWORD_DIR",
+    )
+    speaker.add_argument(
+        "--intents",
+        metavar="FILE",
+        help="announce what this file says, without Kubernetes; read again when it changes;"
+        " the node is then called as the host, unless --node-name says otherwise",
     )
     return root
 
@@ -181,23 +235,12 @@ def _webhook_flags(controller: argparse.ArgumentParser) -> None:
 
 
 def _plan_flags(programs: Any) -> None:
-    plan = programs.add_parser(
-        "plan",
-        help="says beforehand which addresses would change",
-        description=PLAN,
-        epilog=PLAN_STATUS,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    plan = add_command(
+        programs, "plan", "says beforehand which addresses would change", PLAN, PLAN_STATUS
     )
     add = plan.add_argument
-    add(
-        "-f",
-        "--file",
-        metavar="FILE",
-        action="append",
-        default=[],
-        help="YAML or JSON; may be"
-        " given again; a folder: its *.yaml, *.yml and *.json; -: standard input",
-    )
+    files = "YAML or JSON; may be given again; a folder: its *.yaml, *.yml and *.json; -: standard"
+    add("-f", "--file", metavar="FILE", action="append", default=[], help=f"{files} input")
     add(
         "--delete",
         metavar="KIND/NAME",
@@ -209,6 +252,20 @@ def _plan_flags(programs: Any) -> None:
         "--replace",
         action="store_true",
         help="what the files do not have is deleted, of the kinds of metallb.io that they have",
+    )
+    add(
+        "--lose",
+        metavar="NODE",
+        action="append",
+        default=[],
+        help="instead: who would announce what if this node died; may be given again",
+    )
+    add(
+        "--drain",
+        metavar="NODE",
+        action="append",
+        default=[],
+        help="instead: who would announce what if this node were drained; may be given again",
     )
     add("--all", action="store_true", help="also the Services for which nothing changes")
     add("--output", choices=("table", "json"), default="table", help="default: %(default)s")
@@ -231,15 +288,26 @@ def _common_flags(program: argparse.ArgumentParser) -> None:
     )
 
 
-def parse(arguments: Sequence[str], environment: Mapping[str, str], version: str) -> Settings:
+def parse(
+    arguments: Sequence[str],
+    environment: Mapping[str, str],
+    version: str,
+    name: str = "bellmetal",
+) -> Settings:
     """Settings out of a command line; what is wrong ends the program with status 2."""
-    root = parser(version)
+    root = parser(version, name)
     args = root.parse_args(arguments)
     read = _Reader(root, args, environment)
     if args.program == "plan":
         return _plan(read)
     if args.program in ("move", "drain"):
         return read_errand(args, _namespace(read))
+    if args.program == "ui":
+        return read_ui(args, _namespace(read))
+    if args.program in ("status", "explain", "preflight"):
+        return read_inquiry(args, _namespace(read))
+    if args.program == "migrate":
+        return read_moving(root, args, _namespace(read))
     common = Common(
         namespace=_namespace(read),
         pod_name=read.text("pod_name", "METALLB_POD_NAME"),
@@ -260,11 +328,22 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str], version: str
             drain_on_cordon=args.drain_on_cordon,
             webhook_port=read.port("webhook_port"),
             webhook_cert_dir=Path(args.webhook_cert_dir),
+            ui_port=args.ui_port,
+            takeover=args.takeover,
         )
+    return _speaker(read, common)
+
+
+def _speaker(read: _Reader, common: Common) -> SpeakerSettings:
+    args = read.args
     key_path = read.text("ml_secret_key_path", "METALLB_ML_SECRET_KEY_PATH")
+    passwords = read.text("bgp_password_dir", "METALLB_BGP_PASSWORD_DIR")
+    name = read.text("node_name", "METALLB_NODE_NAME")
+    if not name and args.intents:
+        name = platform.node()
     return SpeakerSettings(
         common=common,
-        node_name=read.required("node_name", "METALLB_NODE_NAME"),
+        node_name=name or read.required("node_name", "METALLB_NODE_NAME"),
         ml_bind_addr=read.text("ml_bindaddr", "METALLB_ML_BIND_ADDR"),
         ml_bind_port=read.port("ml_bindport", "METALLB_ML_BIND_PORT", default="7946"),
         ml_secret_key_path=Path(key_path) if key_path else None,
@@ -273,13 +352,20 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str], version: str
         gratuitous_arp_interval=read.seconds(
             "gratuitous_arp_interval", "METALLB_GRATUITOUS_ARP_INTERVAL", most=DAY
         ),
+        bgp_password_dir=Path(passwords) if passwords else None,
+        intents=Path(args.intents) if args.intents else None,
     )
 
 
 def _plan(read: _Reader) -> PlanSettings:
     args = read.args
-    if not args.file and not args.delete:
-        read.root.error("plan: nothing to plan: -f FILE or --delete KIND/NAME is required")
+    nodes, changes = args.lose or args.drain, args.file or args.delete
+    if nodes and changes:
+        read.root.error("plan: --lose and --drain are about the cluster as it is: no -f, --delete")
+    if not nodes and not changes:
+        read.root.error(
+            "plan: nothing to plan: -f FILE, --delete KIND/NAME, --lose NODE or --drain NODE"
+        )
     if args.replace and not args.file:
         read.root.error("plan: --replace needs -f FILE")
     return PlanSettings(
@@ -291,6 +377,8 @@ def _plan(read: _Reader) -> PlanSettings:
         replace=args.replace,
         all=args.all,
         output=args.output,
+        lose=tuple(args.lose),
+        drain=tuple(args.drain),
     )
 
 

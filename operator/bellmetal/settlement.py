@@ -26,6 +26,7 @@ def settle(
     changed = [
         _grant(address, pool, users, held.get(address), now)
         for address, (pool, users) in wanted.items()
+        if not _stands(held.get(address), pool, users)
     ]
     by_uid = {service.uid: service for service in services.values()}
     changed += [
@@ -34,6 +35,15 @@ def settle(
         if holding.holders and address not in wanted
     ]
     return tuple(entry for entry in changed if held.get(entry.address) != entry)
+
+
+def _stands(holding: Holding | None, pool: str, users: list[Service]) -> bool:
+    """Whether an entry says this already, as nearly all do, of an address that nobody shares."""
+    if holding is None or holding.pool != pool or len(users) != 1 or len(holding.holders) != 1:
+        return False
+    user, holder = users[0], holding.holders[0]
+    same = holder.uid == user.uid and not holder.sharing and not user.sharing.key
+    return same and holder.key == user.key and not holding.freed_at
 
 
 def _release(holding: Holding, by_uid: Mapping[str, Service], now: str) -> Holding:

@@ -70,13 +70,17 @@ class Users:
 
     def clash(self, address: IPAddress, key: str, terms: Sharing) -> Clash | None:
         """What is against a Service using it; None if nothing is."""
+        if address not in self._users:
+            return None
         others = {name: item for name, item in self.of(address).items() if name != key}
         differing = sorted(name for name, item in others.items() if not item.agrees(terms))
         if differing:
             why = _difference(terms, differing[0], others[differing[0]])
             names = ",".join(sorted(others))
             message = f'can\'t change sharing key for "{key}", address also in use by {names}'
-            return Clash(RefusedReason.ADDRESS_TAKEN, f"{message} ({address}: {why})")
+            wants_to = terms.key or others[differing[0]].key
+            reason = RefusedReason.SHARING if wants_to else RefusedReason.ADDRESS_TAKEN
+            return Clash(reason, f"{message} ({address}: {why})")
         for name, item in sorted(others.items()):
             for port in sorted(terms.ports & item.ports):
                 message = f'port {port} is already in use on "{address}"'

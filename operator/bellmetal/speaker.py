@@ -10,30 +10,41 @@ import contextlib
 import hashlib
 import logging
 import random
-import re
 import signal
 import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from functools import partial
-from pathlib import Path
+from typing import Any
 
-from bellmetal import metrics, resources
-from bellmetal.addresses import IPAddress, parse_address
-from bellmetal.announcer import Announcer, Context, Desired, Members, find
+from bellmetal import resources
+from bellmetal.addresses import parse_address
+from bellmetal.announcer import Context, Desired, Members
 from bellmetal.api import Access, ApiError, Client, find_access
-from bellmetal.events import Events
-from bellmetal.facts import Claim, ClaimOrder, Facts, Finding, Proved
-from bellmetal.follow import SLICES, Follower
+from bellmetal.bgp_reports import BGPReports
+from bellmetal.crew import Crew
+from bellmetal.events import Events, timestamp
+from bellmetal.excluded import read_exclude_file
+from bellmetal.facts import Claim, ClaimOrder
+from bellmetal.follow import LOOKS, SLICES, Follower
 from bellmetal.health import Endpoints
-from bellmetal.intents import SliceContents, SliceReader
 from bellmetal.keyring import Ring
+from bellmetal.looking import Looker
 from bellmetal.members import Alone, Gossip
+from bellmetal.metrics import CONFIG_LOADED, CONFIG_STALE, errors_counted
+from bellmetal.node_files import NodeFiles
+from bellmetal.passwords import Passwords
 from bellmetal.reconciler import Reconciler
 from bellmetal.reports import Identity, Reports, reported_claims
 from bellmetal.secretfile import SecretWatch, read_secrets
-from bellmetal.settings import SettingsError, SpeakerSettings
+from bellmetal.session_metrics import SessionCollector
+from bellmetal.settings import SpeakerSettings
+from bellmetal.sight_reports import asked, looks_status, node_status
+from bellmetal.slices import PackedSlice, SliceContents, SliceReader
+from bellmetal.speaker_metrics import SPEAKER, Counts, MembersCollector, find, tally
 from bellmetal.statefile import StateFile
 from bellmetal.states import Program, States
+from bellmetal.surroundings import Surroundings
 
 log = logging.getLogger(__name__)
 
@@ -64,42 +75,72 @@ class Speaker:
         )
         wall_ms = time.time_ns() // 1_000_000  # noqa: TID251 - the one use of it, once a start
         self.boot = self.file.next_boot(wall_ms) if self.file else wall_ms
+        self._claims: tuple[Claim, ...] = ()
         self.secret = self._watch_secret()
         self.contents, self._reader = SliceContents(), SliceReader()
-        self.announcers: list[Announcer] = []
+        self.crew, self.mine = Crew(self._again), Desired()
+        self.passwords = Passwords(settings.bgp_password_dir)
         self.informed = asyncio.Event()  # slices were read, from the API or the file
-        self.applying = Reconciler(self._apply)
-        self.reporting = Reconciler(self._report, pause=REPORT_EVERY)
+        self.applying = Reconciler(self._apply_counted)
+        self.reporting = Reconciler(self._report_counted, pause=REPORT_EVERY)
         self._faults: frozenset[str] = frozenset()
         program = Program(settings.node_name, common.pod_name, common.pod_uid)
         self.states = States(client, common.namespace, program)
-        self.slices = Follower(client, SLICES, common.namespace, self._slices_changed)
+        self.slices = Follower(
+            client, SLICES, common.namespace, self._slices_changed, convert=PackedSlice.of
+        )
+        self._see(NodeFiles(exclude=read_exclude_file(settings.exclude_file)))
         identity = Identity(settings.node_name, self.boot, settings.ml_bind_addr)
-        self.reports = Reports(client, common.namespace, identity, self.events, self.reporting.poke)
+        self.reports = Reports(client, common.namespace, identity, self.events)
+        self.bgp_reports = BGPReports(
+            client, common.namespace, settings.node_name, self.events, self._report_later
+        )
+
+    def _see(self, files: NodeFiles) -> None:
+        """What it sees of its node, and looks that are asked of it."""
+        changed, own = self.reporting.poke, self.settings.node_name
+        self.surroundings = Surroundings(files, lambda: self.crew.facts().unheard, changed)
+        self.looker = Looker(self.crew.look, files, timestamp, changed)
+        self.asked = Follower(
+            *(self.client, LOOKS, self.settings.common.namespace, self._asked),
+            fields=f"metadata.name={own}",
+            convert=asked,
+        )
+
+    def _asked(self) -> None:
+        key = f"{self.settings.common.namespace}/{self.settings.node_name}"
+        self.looker.ask(self.asked.collection.nouns.get(key, ()))
 
     # --- announcers ------------------------------------------------------------------------------
 
     def make_announcers(self) -> None:
         """Every announcer that is installed."""
         state = self.file.read() if self.file else None
-        remembered = tuple(self._remembered(state.claims)) if state else ()
-        for number, (name, announcer) in enumerate(sorted(find().items())):
-            members: Members = self.gossip.channel(number) if self.gossip else Alone()
-            context = Context(
-                node=self.settings.node_name,
-                boot=self.boot,
-                keys=partial(self.ring.keys, f"{name}/beacon"),
-                members=members,
-                clock=time.monotonic,
-                random=random.Random(),
-                count=Counts(),
-                changed=self.reporting.poke,
-                exclude=read_exclude_file(self.settings.exclude_file),
-                remembered=remembered,
-                refresh=self.settings.gratuitous_arp_interval,
-                tally=_tally,
-            )
-            self.announcers.append(announcer(context))
+        self._claims = tuple(self._remembered(state.claims)) if state else ()
+        self.crew.recruit(self._context)
+
+    def _context(self, name: str, number: int) -> Context:
+        members: Members = self.gossip.channel(number) if self.gossip else Alone()
+        return Context(
+            node=self.settings.node_name,
+            boot=self.boot,
+            keys=partial(self.ring.keys, f"{name}/beacon"),
+            members=members,
+            clock=time.monotonic,
+            random=random.Random(),
+            count=Counts(),
+            changed=self.reporting.poke,
+            exclude=read_exclude_file(self.settings.exclude_file),
+            remembered=self._claims,
+            refresh=self.settings.gratuitous_arp_interval,
+            tally=tally,
+        )
+
+    def _again(self, delay: float) -> None:
+        asyncio.get_running_loop().call_later(delay, self.applying.poke)
+
+    def _report_later(self, delay: float) -> None:
+        asyncio.get_running_loop().call_later(delay, self.reporting.poke)
 
     def _remembered(self, claims: list[resources.ReportedClaim]) -> list[Claim]:
         return [
@@ -134,6 +175,10 @@ class Speaker:
         self.informed.set()
         self.applying.poke()
 
+    def _passwords_changed(self) -> None:
+        if self.informed.is_set():  # before that nothing is known, which is not: nothing is wanted
+            self.applying.poke()
+
     async def use_file_if_needed(self) -> None:
         """Works from the file if the API says nothing for a while after the start."""
         with contextlib.suppress(TimeoutError):
@@ -145,6 +190,10 @@ class Speaker:
             self.slices.collection.take_all(state.slices)
             self._slices_changed()
 
+    async def _apply_counted(self) -> None:
+        with errors_counted():
+            await self._apply()
+
     async def _apply(self) -> None:
         contents = self._reader.read(self.slices.collection.nouns.values())
         await asyncio.sleep(0)  # thousands of addresses take their time: the LAN comes first
@@ -152,61 +201,51 @@ class Speaker:
             if fault not in self._faults:
                 log.error(fault, extra={"op": "slices", "event": "invalidSlice"})
         self._faults = frozenset(contents.faults)
+        CONFIG_LOADED.set(1)
+        CONFIG_STALE.set(1 if contents.faults else 0)
         await self.states.publish(contents.faults)
         # an unknown set means: keep the last
         sets = {**self.contents.node_sets, **contents.node_sets}
-        self.contents = SliceContents(contents.announcements, sets, contents.faults)
+        self.contents = replace(contents, node_sets=sets)
         if self.gossip is not None:
             self.gossip.seed({n: ip for item in sets.values() for n, ip in item.nodes.items()})
-        for announcer in self.announcers:
-            share = self._share(announcer)
-            await asyncio.sleep(0)
-            await announcer.apply(share)
+        self.looker.permit(contents.announcements, tuple(contents.routes))
+        node, known = self.settings.node_name, self.passwords.known
+        self.mine = await self.crew.apply(self.contents, node, known)
         self.reporting.poke()
-
-    def _share(self, announcer: Announcer) -> Desired:
-        """What this node owns or may own, and what it has to hand over."""
-        me, owned = self.settings.node_name, announcer.status().owned
-        sets = self.contents.node_sets
-        share = tuple(
-            item
-            for item in self.contents.announcements.values()
-            if item.owner == me
-            or item.address in owned
-            or (item.node_set in sets and me in sets[item.node_set].nodes)
-        )
-        names = {item.node_set for item in share}
-        return Desired(share, {name: item for name, item in sets.items() if name in names})
 
     # --- facts out -------------------------------------------------------------------------------
 
+    async def _report_counted(self) -> None:
+        with errors_counted():
+            await self._report()
+
     async def _report(self) -> None:
-        facts = [announcer.status() for announcer in self.announcers]
+        facts = self.crew.facts()
         await asyncio.sleep(0)
         if self.file and self.informed.is_set():
             slices = sorted(self.slices.collection.nouns.values(), key=lambda item: item.key)
-            await asyncio.to_thread(self.file.write, slices, reported_claims(facts))
-        merged = Facts(
-            owned={address: item for one in facts for address, item in one.owned.items()},
-            claims=tuple(claim for one in facts for claim in one.claims),
-            interfaces=tuple(item for one in facts for item in one.interfaces),
-            findings=tuple(item for one in facts for item in one.findings) + self._findings(),
-            doubts=tuple(item for one in facts for item in one.doubts),
-            proved=Proved(
-                sum(one.proved.asked for one in facts), sum(one.proved.seen for one in facts)
-            ),
-        )
-        await self.reports.publish(merged, self.contents.announcements)
+            await asyncio.to_thread(self.file.write, slices, reported_claims([facts]))
+        secret = self.secret.findings() if self.secret else ()
+        signed = [peer.name for peer in self.mine.peers if peer.signed]
+        more = (*secret, *self.passwords.findings(signed))
+        facts = replace(facts, findings=(*facts.findings, *more))
+        find(facts.findings)
+        # first what waits for nobody: the API may say no to the next
+        await self.bgp_reports.publish(facts, self.mine.routes, time.monotonic())
+        self.surroundings.interfaces(facts.interfaces)
+        await self.reports.publish(facts, self.contents.announcements, self._sights())
 
-    def _findings(self) -> tuple[Finding, ...]:
-        return self.secret.findings() if self.secret else ()
+    def _sights(self) -> dict[str, Any]:
+        node = self.surroundings.sights
+        seen: dict[str, Any] = {"looks": looks_status(self.looker.answers)}
+        return seen if node is None else seen | {"node": node_status(node)}
 
     # --- running ---------------------------------------------------------------------------------
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until ``stop``; then hands over."""
-        for announcer in self.announcers:
-            await announcer.start()
+        await self.crew.start()
         async with asyncio.TaskGroup() as group:
             events = group.create_task(self.events.run())
             tasks = [
@@ -214,8 +253,13 @@ class Speaker:
                 for work in (
                     self.slices.run(),
                     self.reports.statuses.run(),
+                    self.bgp_reports.run(),
                     self.states.run(),
                     self._follow_secret(),
+                    self.surroundings.run(),
+                    self.asked.run(),
+                    self.looker.run(),
+                    self.passwords.run(self._passwords_changed),
                     self.use_file_if_needed(),
                     self.applying.run(),
                     self.reporting.run(),
@@ -230,62 +274,15 @@ class Speaker:
 
     async def _say_goodbye(self) -> None:
         """Hands over, then reports that nothing is owned any more, as far as the API answers."""
-        for announcer in self.announcers:
-            await announcer.close(gracefully=True)
+        await self.crew.close(gracefully=True)
+        self.mine = Desired()
         with contextlib.suppress(TimeoutError, ApiError):
             async with asyncio.timeout(DRAIN):
                 await self._report()
+                await self.bgp_reports.sessions.write()
+                await self.reports.statuses.write()
                 await self.events.drain()
-
-
-class Counts:
-    """Counts on the wire, as Prometheus shows them (`announcer.Count`)."""
-
-    def __init__(self) -> None:
-        self._tallies = {
-            "requests_received": metrics.REQUESTS_RECEIVED,
-            "responses_sent": metrics.RESPONSES_SENT,
-            "gratuitous_sent": metrics.GRATUITOUS_SENT,
-        }
-
-    def __call__(self, name: str, address: IPAddress, by: int = 1) -> None:
-        """So many more of it."""
-        self._tallies[name].add(address, by)
-
-
-def _tally(what: str, kind: str) -> None:
-    """Counts what is of no address (`announcer.Context.tally`)."""
-    if what == "ignored":
-        metrics.IGNORED.labels(kind).inc()
-    elif what == "proofs":
-        metrics.PROOFS.labels(kind).inc()
-        if kind == "seen":
-            metrics.PROOF_TIME.set_to_current_time()
-
-
-def read_exclude_file(path: Path) -> re.Pattern[str] | None:
-    """Interfaces to leave alone (MetalLB's excludel2.yaml); raises SettingsError."""
-    try:
-        text = path.read_bytes()
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise SettingsError(f"{path}: {error.strerror}") from error
-    import yaml  # only where there is such a file
-
-    try:
-        body = yaml.safe_load(text) or {}
-        patterns = body["announcedInterfacesToExclude"] or []
-        if not isinstance(patterns, list):
-            raise TypeError(patterns)
-        for pattern in patterns:
-            re.compile(pattern)
-        return re.compile("|".join(f"({item})" for item in patterns)) if patterns else None
-    except (yaml.YAMLError, KeyError, TypeError) as error:
-        message = "wants a list announcedInterfacesToExclude of regular expressions"
-        raise SettingsError(f"{path}: {message}") from error
-    except re.error as error:
-        raise SettingsError(f'{path}: "{error.pattern!s}": {error.msg}') from error
+                await self.bgp_reports.services.write()
 
 
 @contextlib.asynccontextmanager
@@ -318,7 +315,10 @@ async def main(settings: SpeakerSettings) -> int:
     async with Client(access) as client, _gossip(settings, ring) as gossip:
         speaker = Speaker(client, settings, gossip, ring, _cluster_of(access))
         speaker.make_announcers()
-        endpoints = Endpoints(speaker.informed.is_set)
+        SPEAKER.register(SessionCollector(speaker.crew.sessions))
+        if gossip is not None:
+            SPEAKER.register(MembersCollector(gossip.states))
+        endpoints = Endpoints(speaker.informed.is_set, SPEAKER)
         await endpoints.start(common.health_probe_port, common.port, "127.0.0.1")
         try:
             await speaker.run(stop)

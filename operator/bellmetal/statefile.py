@@ -6,13 +6,17 @@ that cannot be used is said so and ignored: the API will tell.
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from bellmetal.resources import AnnouncementSlice, Json, ReportedClaim
+from bellmetal.slices import AnySlice, PackedSlice
 
 log = logging.getLogger(__name__)
 
@@ -72,11 +76,13 @@ class StateFile:
         self.write(before.slices, before.claims)
         return self._boot
 
-    def write(self, slices: list[AnnouncementSlice], claims: list[ReportedClaim]) -> None:
+    def write(self, slices: Sequence[AnySlice], claims: list[ReportedClaim]) -> None:
         """Replaces the file, if anything changed; a disk that is full is said once."""
-        state = State(VERSION, self._node, self._cluster, slices, claims, self._boot)
+        bodies: Any = [msgspec.Raw(s.data) if isinstance(s, PackedSlice) else s for s in slices]
+        state = State(VERSION, self._node, self._cluster, bodies, claims, self._boot)
         data = msgspec.json.encode(state)
-        if data == self._written:
+        digest = hashlib.blake2b(data).digest()
+        if digest == self._written:
             return
         new = self._path.with_suffix(".new")
         try:
@@ -91,4 +97,4 @@ class StateFile:
                 log.warning("%s cannot be written: %s", self._path, error.strerror)
             self._failed = True
             return
-        self._written, self._failed = data, False
+        self._written, self._failed = digest, False

@@ -99,7 +99,7 @@ class States:
     async def _step(self) -> None:
         if self._problems is None or not self._follower.listed.is_set():
             return
-        found = next(
+        found: resources.ConfigurationState | None = next(
             (
                 item
                 for item in self._follower.collection.nouns.values()

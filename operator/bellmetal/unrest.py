@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime
 import logging
 
+from bellmetal.controller_metrics import NODES_UNSTEADY
 from bellmetal.damping import Unsteady
 from bellmetal.events import Events
 from bellmetal.resources import ObjectReference
@@ -32,6 +33,7 @@ class Unrest:
         for name in sorted(self._told - unsteady.keys()):
             self._say(name, "NodeSteady", "has stayed for long enough: may get addresses again")
         self._told = frozenset(unsteady)
+        NODES_UNSTEADY.set(len(unsteady))
 
     def _say(self, name: str, reason: str, sentence: str, warning: bool = False) -> None:
         level = logging.WARNING if warning else logging.INFO

@@ -2,7 +2,9 @@
 
 `on.event` alone makes Kopf send only GETs: no finalizer and no annotation on anybody's objects.
 Two operators share the loop: one for the whole cluster, one for our own namespace, so that the
-controller needs no right to read configuration elsewhere.
+controller needs no right to read configuration elsewhere. EndpointSlices, the most and the
+busiest, do not come this way but by our own watch (`controller.py`): Kopf takes twenty times the
+processor for each, and keeps the memory that its first list took.
 """
 
 from __future__ import annotations
@@ -35,12 +37,16 @@ async def watch(
 ) -> None:
     """Keeps the world for ever; calls ``changed`` when a noun changed. Kopf ends on SIGTERM too.
 
-    ``listed`` is called for objects out of a list: a watch broke, and what was deleted meanwhile
-    Kopf does not tell.
+    ``listed`` is called for objects that come out of a list again: a watch broke, and what was
+    deleted meanwhile Kopf does not tell.
     """
     flags = [asyncio.Event(), asyncio.Event()]
     ours = [item for item in world.collections() if item.kind.namespaced]
-    everywhere = [item for item in world.collections() if not item.kind.namespaced]
+    everywhere = [
+        item
+        for item in world.collections()
+        if not item.kind.namespaced and item is not world.endpoint_slices
+    ]
     async with asyncio.TaskGroup() as group:
         group.create_task(
             kopf.operator(
@@ -76,7 +82,27 @@ def _settings() -> kopf.OperatorSettings:
     settings.networking.error_backoffs = (0.5, 1.0, *[DEAF] * 30)
     settings.queueing.idle_timeout = 1.0  # a worker per changing object is not worth keeping
     settings.queueing.exit_timeout = 0.2  # handlers only take in news: nothing is lost
+    settings.persistence.diffbase_storage = _NoEssence()
+    settings.persistence.progress_storage = _NoProgress()
     return settings
+
+
+class _NoEssence(kopf.AnnotationsDiffBaseStorage):
+    """No copy of each object to compare the next one with: half of what an event costs, and no
+    handler of ours asks for differences."""
+
+    def build(self, **_: Any) -> Any:
+        return {}
+
+    def fetch(self, **_: Any) -> Any:
+        return None
+
+
+class _NoProgress(kopf.AnnotationsProgressStorage):
+    """Nothing of it to take out of such a copy."""
+
+    def clear(self, *, essence: Any) -> Any:
+        return essence
 
 
 def _registry(
@@ -109,10 +135,18 @@ def _registry(
 def _handler(
     collection: Collection[Any, Any], changed: Callable[[], None], listed: Callable[[], None]
 ) -> Any:
+    heard: set[tuple[str, str]] = set()
+
     async def handle(event: Any, **_: object) -> None:
         metrics.UPDATES.inc()
-        if event["type"] is None:
+        meta = event["object"]["metadata"]
+        key = meta.get("namespace", ""), meta["name"]
+        if event["type"] is None and key in heard:
             listed()
+        if event["type"] == "DELETED":
+            heard.discard(key)
+        else:
+            heard.add(key)
         if collection.apply(event["type"], event["object"]):
             changed()
 

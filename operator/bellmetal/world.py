@@ -6,6 +6,7 @@ May live here: keeping objects up to date. May not: decisions, writes.
 
 from __future__ import annotations
 
+import copy
 import logging
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -13,12 +14,13 @@ from typing import Any, TypeVar
 import msgspec
 
 from bellmetal import kube, resources
+from bellmetal.addresses import IPAddress
 from bellmetal.api import ApiError, Client
 from bellmetal.carriers import Carriers
 from bellmetal.cluster import Cluster, Endpoints, Node, Service
 from bellmetal.config import PREFIX, Config, Labelled, OnOrphan, Problem
 from bellmetal.damping import Damping
-from bellmetal.follow import L2_STATUSES, SLICES, Collection, Kind
+from bellmetal.follow import L2_STATUSES, REPORTS, SLICES, Collection, Kind
 from bellmetal.validation import Objects, Validated, validate
 
 log = logging.getLogger(__name__)
@@ -48,11 +50,10 @@ BGP_ADVERTISEMENTS = Kind(
 PEERS = Kind("metallb.io", "v1beta2", "bgppeers", resources.BGPPeer, True)
 BFD_PROFILES = Kind("metallb.io", "v1beta1", "bfdprofiles", resources.BFDProfile, True)
 COMMUNITIES = Kind("metallb.io", "v1beta1", "communities", resources.Community, True)
-REPORTS = Kind("bellmetal.io", "v1alpha1", "speakerreports", resources.SpeakerReport, True)
 
 
 # Kinds that a cluster may not have yet: Helm leaves CRDs as they are when it upgrades.
-OPTIONAL = frozenset([BGP_ADVERTISEMENTS, PEERS, BFD_PROFILES, COMMUNITIES])
+OPTIONAL: frozenset[Kind[Any]] = frozenset([BGP_ADVERTISEMENTS, PEERS, BFD_PROFILES, COMMUNITIES])
 
 
 class World:
@@ -94,7 +95,12 @@ class World:
         self.slices: Collection[resources.AnnouncementSlice, resources.AnnouncementSlice] = (
             Collection(SLICES, lambda body: body)
         )
+        self.optional: frozenset[Kind[Any]] = OPTIONAL
         self._validated: tuple[Objects, Validated] | None = None
+        self._shy: tuple[tuple[resources.SpeakerReport, ...], frozenset[IPAddress]] = (
+            (),
+            frozenset(),
+        )
         self._absent: set[str] = set()  # plurals of kinds that the cluster does not have
 
     def collections(self) -> tuple[Collection[Any, Any], ...]:
@@ -137,14 +143,23 @@ class World:
         try:
             found, version = await client.list(msgspec.Raw, path)
         except ApiError as error:
-            if not error.gone or kind not in OPTIONAL:
+            if not error.gone or kind not in self.optional:
                 raise
-            if kind.plural not in self._absent:
+            if kind.plural not in self._absent and kind in OPTIONAL:
                 log.warning("the cluster has no %s.%s: apply the CRDs", kind.plural, kind.group)
             self._absent.add(kind.plural)
             return [], ""
         self._absent.discard(kind.plural)
         return [collection.decode(item) for item in found], version
+
+    def still(self) -> World:
+        """A copy that changes no more: for what is found out beside the event loop."""
+        copied = copy.copy(self)
+        for name, item in vars(self).items():
+            if isinstance(item, Collection):
+                setattr(copied, name, item.still())
+        copied.carriers, copied.damping = copy.copy(self.carriers), copy.deepcopy(self.damping)
+        return copied
 
     def validated(self) -> Validated:
         """The configuration, validated anew only when something that it is made of changed."""
@@ -193,8 +208,15 @@ class World:
             unsteady=frozenset(self.damping.unsteady),
             ignore_exclude_label=self._ignore_exclude_label,
             on_orphan=self._on_orphan,
-            shy=kube.shy_addresses(self.reports.nouns.values()),
+            shy=self.shy(),
         )
+
+    def shy(self) -> frozenset[IPAddress]:
+        """Addresses of nodes and the like, looked for anew only when a report is another one."""
+        reports = tuple(self.reports.nouns.values())
+        if self._shy[0] != reports:
+            self._shy = reports, kube.shy_addresses(reports)
+        return self._shy[1]
 
     def reference(self, problem: Problem) -> resources.ObjectReference | None:
         """The object that a problem is about."""

@@ -132,8 +132,7 @@ def condition_patches(
 
 def not_announced(withheld: Withheld) -> Condition:
     """That an address of a Service is not announced."""
-    message = f"{withheld.address} is not announced: {withheld.message}"
-    return Condition(kube.ANNOUNCED, "False", withheld.reason.value, message)
+    return Condition(kube.ANNOUNCED, "False", withheld.reason.value, withheld.sentence)
 
 
 def _allocated(allocation: Allocation | None, refused: Refused | None) -> Condition | None:
@@ -148,6 +147,8 @@ def _allocated(allocation: Allocation | None, refused: Refused | None) -> Condit
 def _show_condition(
     service: Service, type_: str, wanted: Condition | None, body: dict[str, Any]
 ) -> None:
+    if wanted is None and not service.shown.conditions:
+        return  # as with nearly all
     shown = next((item for item in service.shown.conditions if item.type == type_), None)
     if shown == wanted:
         return
@@ -175,6 +176,7 @@ class Writer:
     ) -> None:
         self._client, self._known = client, slices
         self._slots = asyncio.Semaphore(IN_FLIGHT)
+        self._changed: set[str] = set()  # slices that were not stored as they were written
         self._slices = f"/apis/bellmetal.io/v1alpha1/namespaces/{namespace}/announcementslices"
         self._pools = f"/apis/metallb.io/v1beta1/namespaces/{namespace}/ipaddresspools"
         self._statuses = f"/apis/metallb.io/v1beta1/namespaces/{namespace}/servicel2statuses"
@@ -256,11 +258,12 @@ class Writer:
         return {item.metadata.name: item for item in self._known.nouns.values()}
 
     async def write_slices(self, changes: SliceChanges) -> None:
-        """Node sets first, then announcements, then deletions; raises ApiError."""
+        """Node sets first, what something has left later, deletions last; raises ApiError."""
         for sets in [item for item in changes.write if item.spec.node_sets]:
             await self._write_slice(sets)
         rest = [item for item in changes.write if not item.spec.node_sets]
         await self._all(self._write_slice(item) for item in rest)
+        await self._all(self._write_slice(item) for item in changes.vacate)
         for item in changes.delete:
             name = item.metadata.name
             await self._client.delete(f"{self._slices}/{name}")
@@ -275,6 +278,10 @@ class Writer:
         else:
             written = await self._client.create(resources.AnnouncementSlice, self._slices, item)
         self._known.take(written)
+        if written.spec != item.spec and name not in self._changed:
+            self._changed.add(name)
+            message = "AnnouncementSlice/%s is not stored as it was written: apply the new CRDs"
+            log.error(message, name, extra={"op": "slices"})
 
     async def delete_l2_status(self, name: str) -> None:
         """Removes a ServiceL2Status whose node no longer owns the address."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import statistics
 from collections.abc import Sequence
 from pathlib import Path
@@ -30,3 +31,12 @@ def rss(pid: int) -> float:
     text = Path(f"/proc/{pid}/status").read_text()
     kilobytes = next(row for row in text.splitlines() if row.startswith("VmRSS")).split()[1]
     return int(kilobytes) / 1024
+
+
+def cpu(*pids: int) -> float:
+    """Seconds of processor time that processes have had, all their threads."""
+    ticks = 0
+    for pid in pids:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")

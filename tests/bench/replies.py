@@ -25,7 +25,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from bellmetal.addresses import IPAddress
-from bellmetal_layer2 import arp, beacon, ndp
+from bellmetal_layer2 import arp, beacon, ipv6, ndp
 from bench.figures import percentile
 from lab.wire import CLIENT_IP, NODE_IP, Answerer, Wire
 
@@ -34,7 +34,7 @@ COUNTS = (1, 2000, 5000)
 BURST = 7.0  # seconds after which announcements are over
 FOREIGN, OWNED = 50_000, 10_000  # requests a second
 SO_RCVBUFFORCE, SO_TIMESTAMPNS = 33, 35  # asm-generic/socket.h
-IPV6, PORT = ndp.ETHERTYPE_IPV6, beacon.PORT.to_bytes(2, "big")
+IPV6, PORT = ipv6.ETHERTYPE, beacon.PORT.to_bytes(2, "big")
 
 
 class Prober:
@@ -236,7 +236,7 @@ def _announced(frame: bytes) -> bytes | None:
     if frame[12:14] == b"\x08\x06":
         return frame[28:32] if frame[:6] == arp.BROADCAST and frame[28:32] == frame[38:42] else None
     told = frame[20] == ndp.ICMPV6 and frame[54] == ndp.ADVERTISEMENT
-    return frame[62:78] if told and frame[:6] == ndp.group_mac(ndp.ALL_NODES) else None
+    return frame[62:78] if told and frame[:6] == ndp.group_mac(ipv6.ALL_NODES) else None
 
 
 def at_once(scene: Scene, _: int) -> None:

@@ -9,24 +9,16 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from typing import Any
+from collections.abc import Iterable
 
 from kubernetes_asyncio import client, config, watch
 
 from bench.figures import line, rss
+from bench.load import service
 from lab.bare import Bare
 from lab.programs import Programs
 
 PAUSE = 0.2  # seconds between two Services
-
-
-def service(name: str) -> dict[str, Any]:
-    spec = {
-        "type": "LoadBalancer",
-        "allocateLoadBalancerNodePorts": False,
-        "ports": [{"port": 80}],
-    }
-    return {"apiVersion": "v1", "kind": "Service", "metadata": {"name": name}, "spec": spec}
 
 
 class Watcher:
@@ -55,7 +47,7 @@ class Watcher:
 
 
 async def one_by_one(
-    kubeconfig: str, runs: int
+    kubeconfig: str, names: Iterable[str]
 ) -> tuple[list[float], list[float], dict[str, float]]:
     """Durations from POST to address, of the POST alone, and when each address was seen."""
     await config.load_kube_config(kubeconfig)
@@ -65,8 +57,7 @@ async def one_by_one(
         watching = asyncio.create_task(watcher.run())
         await asyncio.sleep(1.0)
         waits, posts, seen = [], [], {}
-        for number in range(runs):
-            name = f"bench-{number}"
+        for name in names:
             began = time.monotonic()
             await api.create_namespaced_service("default", service(name))
             posts.append(time.monotonic() - began)
@@ -85,10 +76,11 @@ def main(runs: int) -> None:
         running = programs.start()
         programs.pool("bench", f"{lab.address(200, 0)}/24")
         programs.advertise()
-        for number in range(runs):
-            programs.endpoints(f"bench-{number}", lab.node_names)
+        names = [f"bench-{number}" for number in range(runs)]
+        for name in names:
+            programs.endpoints(name, lab.node_names)
         with lab.sniff_arp() as capture:
-            waits, posts, seen = asyncio.run(one_by_one(str(lab.kubeconfig()), runs))
+            waits, posts, seen = asyncio.run(one_by_one(str(lab.kubeconfig()), names))
             time.sleep(1.0)
             first = {}
             for arp in capture.arps():
@@ -97,8 +89,8 @@ def main(runs: int) -> None:
         print(line("POST to address, as a watching client sees it", waits))
         print(line("  of which the POST itself", posts))
         print(line("address to first ARP answer", [first[a] - at for a, at in seen.items()]))
-        for name, process in running.items():
-            print(f"RSS of {name}: {rss(process.pid):.0f} MB")
+        for program, process in running.items():
+            print(f"RSS of {program}: {rss(process.pid):.0f} MB")
 
 
 if __name__ == "__main__":

@@ -18,6 +18,8 @@ ROOT = Path(__file__).parents[2]
 WORK = ROOT / "build" / "fuzz"
 MOST_KEPT = 80  # inputs of a target in the corpus
 LONGEST = 600  # bytes of one that is kept
+OURS = ("bellmetal_layer2", "bellmetal_bgp", "bellmetal")  # whose ways through the code count
+FOLDERS = ("announcers/bellmetal_layer2", "announcers/bellmetal_bgp", "operator/bellmetal")
 
 Arc = tuple[tuple[str, int], tuple[str, int]]
 
@@ -69,12 +71,12 @@ def _keep(name: str) -> None:
 
 
 def _arcs(target: Callable[[bytes], None], item: bytes) -> set[Arc]:
-    """From which line to which line of the announcer it goes."""
+    """From which line to which line of our code it goes."""
     arcs, last = set[Arc](), [("", 0)]
 
     def trace(frame: FrameType, event: str, _: object) -> Callable[..., object] | None:
         file = frame.f_code.co_filename
-        if "bellmetal_layer2" not in file:
+        if not any(name in file for name in FOLDERS):
             return None
         if event == "line":
             here = file, frame.f_lineno
@@ -99,7 +101,7 @@ def _inside(name: str, flags: list[str]) -> None:
     """The process that libFuzzer takes over."""
     import atheris
 
-    with atheris.instrument_imports(include=["bellmetal_layer2"]):
+    with atheris.instrument_imports(include=[*OURS]):
         from fuzz.targets import TARGETS
     atheris.Setup([sys.argv[0], *flags], TARGETS[name])
     atheris.Fuzz()

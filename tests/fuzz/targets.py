@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from fuzz import frames, looking, members
+from fuzz import bfd, bgp, frames, looking, members, sessions
+from fuzz.objects import OBJECT_TARGETS
 
 TARGETS: Mapping[str, Callable[[bytes], None]] = {
     "arp": frames.arp_frame,
@@ -14,6 +15,12 @@ TARGETS: Mapping[str, Callable[[bytes], None]] = {
     "responder": frames.responder,
     "ownership": members.ownership,
     "watch": looking.watch,
+    "bfd": bfd.packet,
+    "bfd_session": bfd.session,
+    "bgp_stream": bgp.stream,
+    "bgp_update": bgp.update,
+    "bgp_session": sessions.session,
+    **OBJECT_TARGETS,
 }
 CORPUS = Path(__file__).parent / "corpus"
 

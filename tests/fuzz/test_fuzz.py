@@ -8,7 +8,13 @@ import pytest
 
 from fuzz.targets import TARGETS, read_corpus
 
-FEWER = {"responder": 1500, "ownership": 400, "watch": 600}  # those take longer
+FEWER = {
+    "responder": 1500,
+    "ownership": 400,
+    "watch": 600,
+    "bgp_session": 700,
+    "configuration": 1000,
+}  # those take longer
 
 
 def changed(item: bytes, dice: random.Random) -> bytes:

@@ -32,8 +32,9 @@ GROUPS = {
     "AnnouncementSlice": "bellmetal.io/v1alpha1",
     "AddressLedger": "bellmetal.io/v1alpha1",
     "SpeakerReport": "bellmetal.io/v1alpha1",
+    "BGPSessionStatus": "bellmetal.io/v1alpha1",
 }
-SPECLESS = {"SpeakerReport", "ConfigurationState"}
+SPECLESS = {"SpeakerReport", "ConfigurationState", "BGPSessionStatus"}
 
 
 @contextmanager

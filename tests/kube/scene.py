@@ -38,12 +38,18 @@ ACCOUNT = f"system:serviceaccount:{NAMESPACE}:bellmetal-controller"
 
 
 @contextmanager
-def stage(*controllers: str, nodes: int = 2, audit: bool = False) -> Iterator[Scene]:
-    """A control plane with these controllers at work; the first of them leads."""
+def stage(
+    *controllers: str,
+    nodes: int = 2,
+    audit: bool = False,
+    values: Mapping[str, Any] | None = None,
+) -> Iterator[Scene]:
+    """A control plane with these controllers at work, with the rights that the chart gives with
+    these values; the first of them leads."""
     require()
     options = {"clients": 0, "kube_proxy": False, "controller_manager": False, "audit": audit}
     with Bare(nodes=nodes, **options) as lab:
-        scene = Scene(lab)
+        scene = Scene(lab, values)
         for name in controllers:
             scene.start(name)
             scene.programs.wait_leading(controllers[0])
@@ -53,8 +59,8 @@ def stage(*controllers: str, nodes: int = 2, audit: bool = False) -> Iterator[Sc
 class Scene:
     """One lab. Methods without an answer are what users do, the others what they see."""
 
-    def __init__(self, lab: Bare) -> None:
-        self.lab, self.programs, self.rest = lab, Programs(lab), lab.rest
+    def __init__(self, lab: Bare, values: Mapping[str, Any] | None = None) -> None:
+        self.lab, self.programs, self.rest = lab, Programs(lab, values), lab.rest
         self.running: dict[str, Process] = {}
         self.namespace(SHOP)
 
@@ -205,12 +211,12 @@ class Scene:
     ) -> None:
         """Creates an IPAddressPool, or changes the one of that name."""
         spec = {"addresses": addresses, **spec}
-        self._configure("ipaddresspools", "IPAddressPool", name, spec, annotations)
+        self.configure("ipaddresspools", "IPAddressPool", name, spec, annotations)
 
     def advertise(self, name: str = "everywhere", **spec: Any) -> None:
-        self._configure("l2advertisements", "L2Advertisement", name, spec)
+        self.configure("l2advertisements", "L2Advertisement", name, spec)
 
-    def _configure(
+    def configure(
         self,
         plural: str,
         kind: str,
@@ -218,6 +224,7 @@ class Scene:
         spec: Mapping[str, Any],
         annotations: Mapping[str, str | None] | None = None,
     ) -> None:
+        """Creates an object of metallb.io, or changes the one of that name."""
         metadata = {"name": name, "annotations": self.texts(annotations or {})}
         body = {"apiVersion": "metallb.io/v1beta1", "kind": kind, "metadata": metadata}
         body |= {"spec": self.texts(spec)}

@@ -180,7 +180,7 @@ def test_reservations_exclusions_and_draining(scene: Scene) -> None:
     scene.pool("lan", "LAN.200-LAN.205", annotations={f"{WISH}drain": "true"})
     scene.service("late")
     no = "no available IPs (ipv4): lan: draining"
-    scene.wait_condition("late", CONDITION, "NoAddressLeft", no)
+    scene.wait_condition("late", CONDITION, "NoPoolForService", no)
     scene.pool("lan", "LAN.200-LAN.205", annotations={f"{WISH}drain": None})
     scene.wait_shows("late", "LAN.205")
 

@@ -336,6 +336,13 @@ metadata: {name: bgp-abcde, namespace: metallb-system}
 apiVersion: metallb.io/v1beta1
 kind: ConfigurationState
 metadata: {name: speaker-n1, namespace: metallb-system}
+---
+apiVersion: bellmetal.io/v1alpha1
+kind: BGPSessionStatus
+metadata: {name: n1-router-0, namespace: metallb-system}
+status:
+  {node: n1, peer: router, remote: 192.0.2.1, state: Active, since: "2026-01-01T00:00:00Z",
+   reason: WrongASN, prefixes: {sent: 0}, bfd: {state: Down}}
 """
 
 # The age of an object is left out.
@@ -376,6 +383,10 @@ bgp-abcde   n1     svc1           default
 NAME         RESULT    ERRORSUMMARY
 speaker-n1   Invalid   no good
 """,
+    "bgpsessions": """\
+NAME          NODE   PEER     REMOTE      STATE    SINCE   REASON     PREFIXES   BFD
+n1-router-0   n1     router   192.0.2.1   Active   DAYS    WrongASN   0          Down
+""",
 }
 
 
@@ -389,6 +400,7 @@ def test_kubectl_get_prints_the_known_tables(api: Bare) -> None:
     for resource, table in TABLES.items():
         printed = api.kubectl("get", resource, "-n", NAMESPACE).stdout
         shown = [re.sub(r" +(AGE|\d+s)?$", "", line) for line in printed.splitlines()]
+        shown = [re.sub(r"(?<=Active   )\d+d +", "DAYS    ", line) for line in shown]
         assert shown == table.splitlines()
     named = api.kubectl("get", "communities", "-n", NAMESPACE).stdout
     assert named.split()[:3] == ["NAME", "AGE", "my-names"]
@@ -422,6 +434,8 @@ EXPLAINED = [
     ("bfdprofiles.spec.detectMultiplier", "None: 3."),
     ("communities.spec.communities.value", "such as 65000:100 (RFC 1997)"),
     ("servicebgpstatuses.status.peers", "Names of the BGPPeers"),
+    ("bgpsessions.status.negotiated.holdTime", "Seconds without a message, after which"),
+    ("bgpsessions.status.lastNotification.direction", "sent, by this node, or received"),
     ("configurationstates.status.result", "Valid if the whole configuration is in force"),
     ("annslice.spec.announcements.term", "the higher term holds."),
 ]
@@ -477,12 +491,14 @@ def test_the_api_server_finds_nothing_wrong_with_the_crds(api: Bare) -> None:
 
 REPORTS, STATUSES = place("SpeakerReport"), place("ServiceL2Status")
 BGP_STATUSES, CONFIGURATION_STATES = place("ServiceBGPStatus"), place("ConfigurationState")
+SESSIONS = place("BGPSessionStatus")
 OF_N1, OF_N2 = "{metallb.io/node: n1}", "{metallb.io/node: n2}"
 WRONG_REPORT = 'the speaker of node "n1" may write only the SpeakerReport of that name'
 WRONG_STATUS = (
     'the speaker of node "n1" may write only ServiceL2Statuses with the label metallb.io/node=n1'
 )
 WRONG_BGP_STATUS = WRONG_STATUS.replace("ServiceL2Statuses", "ServiceBGPStatuses")
+WRONG_SESSION = WRONG_STATUS.replace("ServiceL2Statuses", "BGPSessionStatuses")
 WRONG_STATE = 'the speaker of node "n1" may write only the ConfigurationState speaker-n1'
 WRONG_NODE = 'the speaker of node "n1" may not write the status of node "n2"'
 
@@ -497,6 +513,10 @@ def l2_status(name: str, labels: str) -> Json:
 
 def bgp_status(name: str, labels: str) -> Json:
     return parsed("ServiceBGPStatus", "{}", name, labels)
+
+
+def session(name: str, labels: str, node: str = "n1") -> Json:
+    return parsed("BGPSessionStatus", f"{{node: {node}, state: Idle}}", name, labels)
 
 
 def state(name: str) -> Json:
@@ -534,6 +554,19 @@ WRITES: list[tuple[str, str, Json | None, str]] = [
     ("PATCH", f"{BGP_STATUSES}/mine/status", {"status": {"node": "n1", "peers": ["p"]}}, ""),
     ("DELETE", f"{BGP_STATUSES}/n2", None, WRONG_BGP_STATUS),
     ("DELETE", f"{BGP_STATUSES}/mine", None, ""),
+    ("POST", SESSIONS, session("mine", OF_N1), ""),
+    ("POST", SESSIONS, session("another", OF_N2), WRONG_SESSION),
+    ("POST", SESSIONS, session("another", OF_N1, node="n2"), WRONG_NODE),
+    ("PATCH", f"{SESSIONS}/mine", {"status": {"state": "Active"}}, ""),
+    ("PATCH", f"{SESSIONS}/mine", {"status": {"node": "n2"}}, WRONG_NODE),
+    ("PATCH", f"{SESSIONS}/n2", {"status": {"state": "Established"}}, WRONG_SESSION),
+    ("PATCH", f"{SESSIONS}/n2", labels("n1"), WRONG_SESSION),
+    ("DELETE", f"{SESSIONS}/n2", None, WRONG_SESSION),
+    ("PATCH", f"{SESSIONS}/bare-n1", {"status": {"state": "Active"}}, WRONG_SESSION),
+    ("PATCH", f"{SESSIONS}/bare-n1", labels("n1"), ""),  # somebody had taken the label away
+    ("PATCH", f"{SESSIONS}/bare-n2", labels("n1"), WRONG_SESSION),
+    ("DELETE", f"{SESSIONS}/bare-n2", None, WRONG_SESSION),
+    ("DELETE", f"{SESSIONS}/mine", None, ""),
     ("POST", CONFIGURATION_STATES, state("speaker-n1"), ""),
     ("POST", CONFIGURATION_STATES, state("speaker-n3"), WRONG_STATE),
     ("POST", CONFIGURATION_STATES, state("n1"), WRONG_STATE),
@@ -549,7 +582,9 @@ def things(api: Bare) -> None:
     """What the others wrote, and a policy that is in force."""
     api.kubectl("delete", "configurationstates", "--all", "-n", NAMESPACE)
     statuses = [l2_status("n1", OF_N1), l2_status("n2", OF_N2), bgp_status("n2", OF_N2)]
-    api.apply([report("n2"), *statuses, state("controller")])
+    sessions = [session(f"bare-{node}", "{}", node) for node in ("n1", "n2")]
+    sessions.append(session("n2", OF_N2, "n2"))
+    api.apply([report("n2"), *statuses, *sessions, state("controller")])
     speaker = hand(api, "n1")
     until(lambda: "denied" in answer(speaker, "POST", REPORTS, report("n3")), "the policy", 10)
 
@@ -569,16 +604,22 @@ def test_a_token_that_is_no_nodes_writes_nothing(api: Bare, things: None) -> Non
 def test_the_policy_concerns_speakers_alone(api: Bare, things: None) -> None:
     controller = hand(api, None, "bellmetal-controller")
     assert answer(controller, "DELETE", f"{STATUSES}/n2", None) == ""
-    assert answer(controller, "DELETE", f"{REPORTS}/n2", None) == ""
+    assert "cannot delete" in answer(
+        controller, "DELETE", f"{REPORTS}/n2", None
+    )  # nothing needs it
     assert answer(controller, "DELETE", f"{BGP_STATUSES}/n2", None) == ""
+    assert answer(controller, "DELETE", f"{SESSIONS}/n2", None) == ""
     assert answer(controller, "PATCH", f"{CONFIGURATION_STATES}/controller/status", VERDICT) == ""
 
 
 ABLE = [
     ("controller", "patch", "services --subresource=status", "default", "yes"),
     ("controller", "patch", "services", "default", "no"),
-    ("controller", "list", "secrets", NAMESPACE, "no"),
-    ("controller", "get", "secrets/memberlist", NAMESPACE, "yes"),
+    ("controller", "list", "secrets", NAMESPACE, "yes"),
+    ("controller", "list", "secrets", "default", "no"),
+    ("controller", "patch", "secrets/bellmetal-bgp-passwords", NAMESPACE, "yes"),
+    ("controller", "patch", "secrets/memberlist", NAMESPACE, "no"),
+    ("controller", "delete", "secrets/bellmetal-bgp-passwords", NAMESPACE, "no"),
     ("controller", "update", "ipaddresspools.metallb.io", NAMESPACE, "no"),
     ("controller", "patch", "ipaddresspools.metallb.io", NAMESPACE, "no"),
     ("controller", "patch", "ipaddresspools.metallb.io --subresource=status", NAMESPACE, "yes"),
@@ -591,6 +632,8 @@ ABLE = [
     ("speaker", "get", "secrets/memberlist", NAMESPACE, "no"),
     ("speaker", "list", "pods", NAMESPACE, "no"),
     ("speaker", "get", "bgppeers.metallb.io", NAMESPACE, "no"),
+    ("speaker", "patch", "bgpsessionstatuses.bellmetal.io", NAMESPACE, "yes"),
+    ("controller", "patch", "bgpsessionstatuses.bellmetal.io", NAMESPACE, "no"),
 ]
 
 

@@ -1,23 +1,21 @@
-"""Every example in docs/ and the README is taken by the API server and by the controller."""
+"""Every example on every page is taken by the API server and by the controller."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from kube.scene import CONDITION, NAMESPACE, SHOP, Scene
+from documents import manifests, pages
+from kube.scene import CONDITION, MERGE, NAMESPACE, SHOP, Scene
 from lab.rest import ApiError
 from lab.waiting import until
 
 pytestmark = pytest.mark.kube
 
-ROOT = Path(__file__).parents[2]
-PAGES = ["README.md", "docs/configuration.md", "docs/maintenance.md"]
+PAGES = [page for page in pages() if manifests(page)]
 PLURALS = {
     "BGPAdvertisement": "bgpadvertisements",
     "BGPPeer": "bgppeers",
@@ -30,8 +28,7 @@ PLURALS = {
 
 def examples(page: str) -> list[dict[str, Any]]:
     """All objects in the YAML blocks of a page."""
-    blocks = re.findall(r"^```yaml\n(.*?)^```", (ROOT / page).read_text(), re.M | re.S)
-    return [body for block in blocks for body in yaml.safe_load_all(block)]
+    return [body for block in manifests(page) for body in yaml.safe_load_all(block.text)]
 
 
 @pytest.fixture
@@ -43,6 +40,10 @@ def applied(scene: Scene) -> Iterator[Any]:
         kind = body["kind"]
         if kind == "Service":
             scene.rest.post(f"/api/v1/namespaces/{SHOP}/services", body)
+        elif kind == "Secret":
+            path = f"/api/v1/namespaces/{NAMESPACE}/secrets"
+            scene.rest.post(path, body)
+            paths.append(f"{path}/{body['metadata']['name']}")
         elif kind == "Namespace":
             changes = {"metadata": {"annotations": body["metadata"]["annotations"]}}
             scene.rest.patch(f"/api/v1/namespaces/{body['metadata']['name']}", changes)
@@ -52,9 +53,15 @@ def applied(scene: Scene) -> Iterator[Any]:
             paths.append(f"{path}/{body['metadata']['name']}")
         else:
             path = f"/apis/{body['apiVersion']}/namespaces/{NAMESPACE}/{PLURALS[kind]}"
-            scene.rest.post(path, body)
+            one = f"{path}/{body['metadata']['name']}"
+            try:
+                scene.rest.post(path, body)
+            except ApiError as error:
+                if error.status != 409:
+                    raise
+                scene.rest.request("PATCH", one, body, MERGE)  # the page says it anew
             if kind not in ("IPAddressPool", "L2Advertisement"):
-                paths.append(f"{path}/{body['metadata']['name']}")
+                paths.append(one)
 
     yield apply
     for path in paths:

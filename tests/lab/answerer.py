@@ -23,7 +23,7 @@ from bellmetal.intents import Announcement, NodeSet
 from bellmetal.keyring import Keys
 from bellmetal.logs import set_up
 from bellmetal.members import Alone
-from bellmetal.speaker import Counts
+from bellmetal.speaker_metrics import Counts
 from bellmetal_layer2.announcer import Layer2Announcer
 
 NODE, SET = "n1", "all"

@@ -30,6 +30,8 @@ TALK = "arp or (icmp6 and (ip6[40] = 135 or ip6[40] = 136))"  # and solicitation
 
 # Room for bursts of thousands of frames: tcpdump's slots are all as long as the longest frame.
 _ROOM = ("-s", "2048", "-B", "32768")
+# For whole TCP segments, which are as long on a virtual link as the sender has something to say.
+WHOLE = ("-s", "65600", "-B", "65536")
 
 
 @dataclass(frozen=True)
@@ -110,7 +112,13 @@ class Capture:
     """A tcpdump that runs in a namespace on a link, as a context manager."""
 
     def __init__(
-        self, command: list[str], link: str, filter: str, path: Path, records: Path
+        self,
+        command: list[str],
+        link: str,
+        filter: str,
+        path: Path,
+        records: Path,
+        room: tuple[str, ...] = _ROOM,
     ) -> None:
         self.path = path
         self._link = link
@@ -118,7 +126,7 @@ class Capture:
         self._process: Process | None = None
         self._command = [
             *command, "tcpdump", "-i", link, "-w", str(path), "-U", "--immediate-mode", "-n",
-            "--time-stamp-precision=nano", "-Z", "root", *_ROOM, *([filter] if filter else []),
+            "--time-stamp-precision=nano", "-Z", "root", *room, *([filter] if filter else []),
         ]  # fmt: skip
 
     def __enter__(self) -> Capture:

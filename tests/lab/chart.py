@@ -32,7 +32,7 @@ def render(
     if not (path / "Chart.yaml").exists():
         raise LabError(f"no chart in {path}")
     done = lab.helm(
-        "template", release, path, "--include-crds", "--namespace", namespace,
+        "template", release, path, "--include-crds", "--no-hooks", "--namespace", namespace,
         "--values", "-", input=json.dumps(values),
     )  # fmt: skip
     return [found for found in yaml.safe_load_all(done.stdout) if found]

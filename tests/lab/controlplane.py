@@ -231,5 +231,6 @@ class ControlPlane:
 
     def audit_events(self) -> list[dict[str, Any]]:
         """What was asked of the API server so far (audit only)."""
-        lines = self.audit_log.read_text().splitlines() if self.audit_log.exists() else []
-        return [json.loads(line) for line in lines]
+        text = self.audit_log.read_text() if self.audit_log.exists() else ""
+        whole, _, _ = text.rpartition("\n")  # the last line may be being written
+        return [json.loads(line) for line in whole.splitlines()]

@@ -62,10 +62,24 @@ class Faults:
         """
         if only not in _MATCHES:
             raise LabError(f"a partition of {only!r}: {', '.join(filter(None, _MATCHES))}")
+        rows = self._between(these, those, oneway, only)
+        self._apply(partitions=self._state("partitions") + rows)
+
+    def mend(
+        self, these: Iterable[str], those: Iterable[str], oneway: bool, only: str = EVERYTHING
+    ) -> None:
+        """End this one partition; others stay."""
+        kept = self._state("partitions")
+        for row in self._between(these, those, oneway, only):
+            kept.remove(row)
+        self._apply(partitions=kept)
+
+    def _between(
+        self, these: Iterable[str], those: Iterable[str], oneway: bool, only: str
+    ) -> list[list[Any]]:
         one, other = sorted(these), sorted(those)
         self._known(*one, *other)
-        rows = [[one, other, only]] if oneway else [[one, other, only], [other, one, only]]
-        self._apply(partitions=self._state("partitions") + rows)
+        return [[one, other, only]] if oneway else [[one, other, only], [other, one, only]]
 
     def loss(self, name: str, fraction: float, direction: str) -> None:
         """Lose a fraction of a host's frames: `in` to it, `out` of it, or `both`; 0 ends it."""

@@ -307,6 +307,12 @@ class Floor(ABC):
         """
         self.faults.partition(these, those, oneway, only)
 
+    def mend(
+        self, these: Iterable[str], those: Iterable[str], oneway: bool = False, only: str = ""
+    ) -> None:
+        """End a partition that was made with the same words; others stay."""
+        self.faults.mend(these, those, oneway, only)
+
     def loss(self, name: str, fraction: float, direction: str = "both") -> None:
         """Lose a fraction of a host's frames: `in` to it, `out` of it, or `both`; 0 ends it."""
         self.faults.loss(name, fraction, direction)

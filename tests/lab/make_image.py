@@ -163,8 +163,11 @@ def _wheels() -> Path:
 
 
 def _debs() -> Path:
-    """Debian's packages, each unpacked in a folder of its name; apt checks their signatures."""
-    folder = _folder() / "debian"
+    """Debian's packages, each unpacked in a folder of its name; apt checks their signatures.
+
+    What dpkg would know of a package lies where scanners of images look for it.
+    """
+    folder = _folder() / "debian-told"
     for package in (*RUNTIME, *BUILD):
         target = folder / package
         if target.exists():
@@ -175,6 +178,9 @@ def _debs() -> Path:
             _run("apt-get", "download", "-qq", package, cwd=Path(scratch))
             archive = next(Path(scratch).glob("*.deb"))
             _run("dpkg-deb", "--extract", archive, Path(scratch) / "root")
+            told = Path(scratch) / "root/var/lib/dpkg/status.d" / package
+            told.parent.mkdir(parents=True)
+            told.write_text(_run("dpkg-deb", "--field", archive))
             folder.mkdir(exist_ok=True)
             (Path(scratch) / "root").rename(target)
     return folder

@@ -27,6 +27,11 @@ NEEDED = {
     "/usr/lib/cni/bridge": "containernetworking-plugins",
     "gcc": "gcc",
     "/usr/lib/*/libc.a": "libc6-dev",
+    "/usr/lib/frr/bgpd": "frr",
+    "bird": "bird2",
+    "gobgpd": "gobgpd",
+    "exabgp": "exabgp",
+    "prometheus": "prometheus",
 }
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 

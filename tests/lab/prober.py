@@ -70,6 +70,16 @@ class Prober:
         self._found.sort(key=lambda item: item.at)
         return [item for item in self._found if item.at >= since]
 
+    def broken(self, since: float) -> list[str]:
+        """Those that failed since a moment: how many seconds after it, why, and after how long."""
+        failed = [item for item in self.attempts(since) if not item.ok]
+        return [f"{a.at - since:.3f} s: {a.why} after {a.took:.3f} s" for a in failed]
+
+    def refused(self, since: float) -> list[str]:
+        """Those that a router or a host refused in so many words (no route, no listener)."""
+        untold = ("EHOSTUNREACH", "ETIMEDOUT")
+        return [told for told in self.broken(since) if not any(word in told for word in untold)]
+
     def stop(self) -> None:
         """Ends it."""
         self._process.terminate()

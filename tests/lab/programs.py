@@ -70,10 +70,15 @@ class Programs:
 
     # --- our programs -----------------------------------------------------------------------------
 
-    def controller(self, name: str = "controller-1", *flags: str) -> Process:
+    def controller(
+        self, name: str = "controller-1", *flags: str, env: Mapping[str, str] | None = None
+    ) -> Process:
         """Starts a controller under a name that it also leads by."""
-        kubeconfig = self.lab.service_account_kubeconfig(NAMESPACE, "bellmetal-controller")
-        environment = {"KUBECONFIG": str(kubeconfig), "METALLB_POD_NAME": name}
+        environment = {
+            "KUBECONFIG": str(self._account("bellmetal-controller")),
+            "METALLB_POD_NAME": name,
+            **(env or {}),
+        }
         ports = ["--port=0", "--health-probe-port=0"]
         argv = [*BELLMETAL, "controller", f"--namespace={NAMESPACE}", *ports, *flags]
         return self.lab.control_plane_host.spawn(argv, env=environment, log=name)
@@ -81,12 +86,8 @@ class Programs:
     def speaker(self, node: str, *flags: str, env: Mapping[str, str] | None = None) -> Process:
         """Starts the speaker of a node; its state is on the node's disk."""
         host = self.lab.node(node)
-        if node not in self._accounts:  # kept, so that a speaker can be started without the API
-            self._accounts[node] = self.lab.service_account_kubeconfig(
-                NAMESPACE, "bellmetal-speaker", node=node
-            )
         environment = {
-            "KUBECONFIG": str(self._accounts[node]),
+            "KUBECONFIG": str(self._account("bellmetal-speaker", node)),
             "METALLB_NODE_NAME": node,
             "METALLB_NAMESPACE": NAMESPACE,
             "METALLB_ML_BIND_ADDR": host.address,
@@ -95,6 +96,14 @@ class Programs:
         }
         state = f"--state-dir={host.dir / 'state'}"
         return host.spawn([*BELLMETAL, "speaker", state, *flags], env=environment, log="speaker")
+
+    def _account(self, name: str, node: str | None = None) -> Path:
+        """Kept, so that a program can be started without the API."""
+        key = node or name
+        if key not in self._accounts:
+            found = self.lab.service_account_kubeconfig(NAMESPACE, name, node=node)
+            self._accounts[key] = found
+        return self._accounts[key]
 
     def start(self) -> dict[str, Process]:
         """A controller and a speaker on every node, at work."""
@@ -117,15 +126,18 @@ class Programs:
 
     def pool(self, name: str, *addresses: str, **spec: Any) -> None:
         """Applies an IPAddressPool."""
-        self._apply("IPAddressPool", name, {"addresses": list(addresses), **spec})
+        self.configure("IPAddressPool", name, {"addresses": list(addresses), **spec})
 
     def advertise(self, name: str = "everywhere", **spec: Any) -> None:
         """Applies an L2Advertisement."""
-        self._apply("L2Advertisement", name, spec)
+        self.configure("L2Advertisement", name, spec)
 
-    def _apply(self, kind: str, name: str, spec: Mapping[str, Any]) -> None:
+    def configure(
+        self, kind: str, name: str, spec: Mapping[str, Any], version: str = "v1beta1"
+    ) -> None:
+        """Applies one of metallb.io's objects."""
         metadata = {"name": name, "namespace": NAMESPACE}
-        body = {"apiVersion": "metallb.io/v1beta1", "kind": kind, "metadata": metadata}
+        body = {"apiVersion": f"metallb.io/{version}", "kind": kind, "metadata": metadata}
         self.lab.apply(body | {"spec": spec})
 
     def service(

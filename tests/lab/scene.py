@@ -29,7 +29,15 @@ ASK = 0.0025  # seconds between two questions; with two addresses each is asked 
 class Speakers:
     """The speakers on a bare lab's nodes, as they end and are started again."""
 
+    title: ClassVar[str] = "three nodes"
     options: ClassVar[Mapping[str, Any]] = {"nodes": 3, "clients": 2}  # the lab that it plays on
+
+    @classmethod
+    @contextlib.contextmanager
+    def opened(cls) -> Iterator[Speakers]:
+        """A lab with one of this kind on it, at work; both are gone at the end."""
+        with Bare(**cls.options) as lab:
+            yield cls(lab)  # type: ignore[call-arg]  # each kind makes its own programs
 
     def __init__(self, lab: Bare, programs: Programs) -> None:
         self.lab, self.programs = lab, programs
@@ -70,8 +78,8 @@ class Scene(Speakers):
 
     service = "web"
 
-    def __init__(self, lab: Bare) -> None:
-        super().__init__(lab, Programs(lab))
+    def __init__(self, lab: Bare, programs: Programs | None = None) -> None:
+        super().__init__(lab, programs or Programs(lab))
         self.controller = self.programs.controller("controller-1")
         self.start()
         self.programs.wait_leading("controller-1")

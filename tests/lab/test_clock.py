@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from lab import clock
 from lab.bare import Bare
+from lab.clock import DAY, Clock
 from lab.fixtures import require
 from lab.prober import Prober
 from lab.processes import Process
@@ -23,39 +23,14 @@ FEW = 5
 
 pytestmark = pytest.mark.lab
 
-DAY = 86_400
-
-# What a machine's clock tells one process: the real one and as many seconds as a file says.
-SHIM = r"""
-#define _GNU_SOURCE
-#include <dlfcn.h>
-#include <fcntl.h>
-#include <stdlib.h>
-#include <time.h>
-#include <unistd.h>
-static int (*real)(clockid_t, struct timespec *);
-int clock_gettime(clockid_t which, struct timespec *now) {
-  if (!real) real = dlsym(RTLD_NEXT, "clock_gettime");
-  int result = real(which, now);
-  const char *path = getenv("LAB_CLOCK");
-  if (which != CLOCK_REALTIME || !path) return result;
-  int file = open(path, O_RDONLY | O_CLOEXEC);
-  if (file < 0) return result;
-  char text[32] = {0};
-  if (read(file, text, sizeof text - 1) > 0) now->tv_sec += atol(text);
-  close(file);
-  return result;
-}
-"""
-
 
 class Scene:
     """Three speakers, one Service; the clock of the node that does not own it can be set."""
 
     def __init__(self, lab: Bare, library: Path) -> None:
-        self.lab, self.programs, self.clock = lab, Programs(lab), library.parent / "seconds"
-        self.set_clock(0)
-        self.shim = {"LD_PRELOAD": str(library), "LAB_CLOCK": str(self.clock)}
+        self.lab, self.programs = lab, Programs(lab)
+        self.clock = Clock(library, library.parent / "seconds")
+        self.shim = self.clock.environment
         self.programs.controller()
         self.programs.wait_leading("controller-1")
         nodes = lab.node_names
@@ -75,9 +50,7 @@ class Scene:
 
     def set_clock(self, seconds: int) -> None:
         """All speakers' wall clocks are so far from the machine's from now on."""
-        new = self.clock.with_suffix(".new")
-        new.write_text(str(seconds))
-        new.replace(self.clock)
+        self.clock.set(seconds)
 
     def mark(self, node: str) -> int:
         return len(self.running[node].log())
@@ -93,21 +66,13 @@ class Scene:
         self.running[node] = self.programs.speaker(node, env=self.shim)
         return mark
 
-    def broken(self, since: float) -> list[float]:
-        return [item.at - since for item in self.prober.attempts(since) if not item.ok]
-
 
 @pytest.fixture(scope="module")
 def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     require()
-    compiler = shutil.which("cc")
-    if compiler is None:
+    if clock.compiler() is None:
         pytest.skip("no C compiler: a process's clock cannot be set")
-    folder = tmp_path_factory.mktemp("clock")
-    (folder / "clock.c").write_text(SHIM)
-    library = folder / "clock.so"
-    command = [compiler, "-shared", "-fPIC", "-o", library, folder / "clock.c", "-ldl"]
-    subprocess.run(command, check=True)
+    library = clock.build(tmp_path_factory.mktemp("clock"))
     with Bare(nodes=3, clients=1) as lab:
         yield Scene(lab, library)
 
@@ -126,7 +91,8 @@ def test_it_jumps_while_they_run(scene: Scene, seconds: int) -> None:
     began, marks = time.monotonic(), {node: scene.mark(node) for node in scene.running}
     scene.set_clock(seconds)
     time.sleep(6.0)
-    assert len(scene.broken(began)) <= FEW
+    broken = scene.prober.broken(began)
+    assert len(broken) <= FEW, broken
     assert scene.programs.owners("web") == [scene.owner]
     for node, mark in marks.items():
         assert '"event": "member"' not in scene.running[node].log()[mark:]
@@ -152,5 +118,6 @@ def test_a_node_whose_clock_was_set_back_is_a_member_again(scene: Scene, lost: b
     time.sleep(3.0)
     said = scene.running[witness].log()[seen:]
     assert said.rindex(f"{scene.other} is alive") > said.rindex(f"{scene.other} is dead")
-    assert len(scene.broken(began)) <= FEW
+    broken = scene.prober.broken(began)
+    assert len(broken) <= FEW, broken
     assert scene.programs.owners("web") == [scene.owner]

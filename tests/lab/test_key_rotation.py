@@ -82,10 +82,6 @@ class Scene:
         ]
         return "\n".join(sorted(lines)[-40:])
 
-    def broken(self, since: float) -> list[float]:
-        """When a connection failed, in seconds since a moment."""
-        return [item.at - since for item in self.prober.attempts(since) if not item.ok]
-
 
 @pytest.fixture(scope="module")
 def scene() -> Iterator[Scene]:
@@ -109,7 +105,8 @@ def test_nothing_happens_while_the_secret_changes(scene: Scene) -> None:
         if "event" in line
     }
     assert events == {"keyChanged", "keyUsed"}  # nobody silent, dead, refused; nothing moved
-    assert len(scene.broken(began)) <= FEW, scene.story()
+    broken = scene.prober.broken(began)
+    assert len(broken) <= FEW, f"{broken}\n{scene.story()}"
     assert scene.programs.owner("web") == scene.owner
     assert [scene.findings(node) for node in scene.lab.node_names] == [[], [], []]
     for node in scene.lab.node_names:
@@ -128,7 +125,8 @@ def test_one_that_starts_with_both_secrets_is_a_member_at_once(scene: Scene) -> 
     for other in (scene.owner, scene.others[1]):
         scene.programs.secret(other, NEWER, previous=NEW)
     time.sleep(APART)
-    assert len(scene.broken(began)) <= FEW, scene.story()
+    broken = scene.prober.broken(began)
+    assert len(broken) <= FEW, f"{broken}\n{scene.story()}"
     assert scene.programs.owner("web") == scene.owner
 
 
@@ -148,5 +146,6 @@ def test_one_that_starts_with_the_new_one_alone_waits_until_it_understands(scene
     scene.programs.secret(scene.others[1], NEWEST)
     until(lambda: scene.has_said(node, "settled", mark), f"{node} has settled", 10)
     until(lambda: not scene.findings(node), f"{node} has nothing to tell")
-    assert len(scene.broken(began)) <= FEW, scene.story()
+    broken = scene.prober.broken(began)
+    assert len(broken) <= FEW, f"{broken}\n{scene.story()}"
     assert scene.programs.owner("web") == scene.owner

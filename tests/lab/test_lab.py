@@ -25,8 +25,9 @@ pytestmark = pytest.mark.lab
 
 SMALL: dict[str, Any] = {"nodes": 1, "clients": 0, "kube_proxy": False, "controller_manager": False}
 HOLD = """
-import sys, time
+import signal, sys, time
 from lab.bare import Bare
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
 with Bare(1, 0, name=sys.argv[1], prefix=sys.argv[2], controller_manager=False) as lab:
     print("up", flush=True)
     time.sleep(60)

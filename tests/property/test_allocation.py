@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from bellmetal.addresses import IPAddress, parse_address
-from bellmetal.allocation import Allocations, allocate
-from bellmetal.cluster import Cluster, Service
+from bellmetal.allocation import Allocations, Decision, allocate
+from bellmetal.cluster import Cluster, Service, Shown
 from bellmetal.config import Pool
 from bellmetal.holdings import Holding, Holdings
 from bellmetal.settlement import settle
@@ -205,3 +206,30 @@ def test_a_refusal_for_want_of_addresses_means_that_there_are_none(
             for source in world.config.pools:
                 usable = source.auto_assign and source.admits(item.namespace, item.labels)
                 assert not (usable and any(source.allows(address) for address in free))
+
+
+@given(WORLDS, ledgers(), st.sets(st.sampled_from(KEYS), min_size=2))
+def test_what_is_decided_can_be_extended_by_what_is_new(
+    world: Cluster, before: dict[IPAddress, Holding], late: set[str]
+) -> None:
+    """As if all had been there from the start, where all of it could be served."""
+    new = {
+        key: replace(item, shown=Shown())
+        for key, item in world.services.items()
+        if key in late and item.wants_address
+    }
+    uids = {item.uid for item in new.values()}
+    kept = {a: one for a, one in before.items() if uids.isdisjoint(h.uid for h in one.holders)}
+    rest = {key: item for key, item in world.services.items() if key not in new}
+    first = allocate(replace(world, services=rest), kept, NOW)
+    rest = {key: item for key, item in rest.items() if key in first.granted}
+    decision = Decision(replace(world, services=rest), kept, NOW)
+    first = decision.run()
+    if first.refused or first.cleared:
+        return  # it is not extended then
+    more = decision.extend(new.values())
+    added = [a for item in more.values() for a in item.addresses]
+    assert len(added) == len({*added} - {*owners(first)}), "no address twice"
+    if len(more) == len(new):
+        whole = allocate(replace(world, services=rest | new), kept, NOW)
+        assert whole.granted == {**first.granted, **more}

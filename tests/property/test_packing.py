@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
+import ipaddress
+from collections import Counter
+
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from bellmetal.addresses import IPAddress
-from bellmetal.intents import (
-    Announcement,
-    Intents,
-    announcement_to_slice,
-    node_set_to_slice,
-    read_slices,
-)
+from bellmetal.intents import Announcement, Attributes, Intents, NodeSet, PeerPlan, Route, ServiceId
 from bellmetal.packing import CAPACITY, SliceChanges, pack
 from bellmetal.resources import AnnouncementSlice
+from bellmetal.slices import announcement_to_slice, node_set_to_slice, read_slices, route_to_slice
 from builders import announcement, node_set, slice_item, slice_object
 
 Slices = dict[str, AnnouncementSlice]
@@ -37,7 +36,7 @@ def plans(draw: st.DrawFn) -> Intents:
 def applied(slices: Slices, changes: SliceChanges) -> Slices:
     """The slices after the changes, as the API server would store them."""
     gone = {item.metadata.name for item in changes.delete}
-    written = {item.metadata.name: item for item in changes.write}
+    written = {item.metadata.name: item for item in (*changes.write, *changes.vacate)}
     return {name: item for name, item in (slices | written).items() if name not in gone}
 
 
@@ -137,3 +136,110 @@ def test_a_slice_written_is_read_as_it_was_meant(intents: Intents) -> None:
     for item in intents.announcements[:20]:
         piece = slice_object("layer2-0", announcement_to_slice(item))
         assert read_slices([piece]).announcements == {item.address: item}
+
+
+# --- routes, peers, node sets --------------------------------------------------------------------
+
+
+@st.composite
+def bgp_plans(draw: st.DrawFn) -> Intents:
+    """Some hundred prefixes, each with some routes; a few peers; more sets than a slice holds."""
+    runs = draw(st.lists(st.tuples(st.integers(0, 250), st.integers(1, 150)), max_size=3))
+    numbers = sorted({n for first, count in runs for n in range(first, first + count)})
+    most, services = draw(st.integers(1, 6)), draw(st.sampled_from([1, 1, 30]))
+    routes = tuple(
+        Route(
+            ipaddress.ip_network(f"10.0.{n // 256}.{n % 256}/32"),
+            "bgp-all",
+            Attributes(med=med),
+            services=tuple(ServiceId("shop", f"s{i}", "u") for i in range(services)),
+        )
+        for n in numbers
+        for med in range(1 + n % most)
+    )
+    names = draw(st.lists(st.sampled_from(["a", "b", "c"]), unique=True))
+    peers = tuple(PeerPlan(name, "bgp-all", 1, 2, interface="eth0") for name in names)
+    sets = draw(st.integers(0, 250))
+    drained = frozenset(draw(st.lists(st.just("n1"), max_size=1)))
+    node_sets = tuple(NodeSet(f"set-{n:03}", {"n1": ""}, (), drained) for n in range(sets))
+    return Intents((), node_sets, routes=routes, peers=peers)
+
+
+def homes(slices: Slices) -> dict[str, set[str]]:
+    found: dict[str, set[str]] = {}
+    for name, piece in slices.items():
+        for item in piece.spec.routes:
+            found.setdefault(item.prefix, set()).add(name)
+    return found
+
+
+def said(slices: Slices) -> Counter[Route]:
+    return Counter(read_slices(slices.values()).routes)
+
+
+@given(bgp_plans(), bgp_plans())
+def test_slices_say_all_routes_peers_and_sets_each_once(first: Intents, second: Intents) -> None:
+    slices: Slices = {}
+    for intents in (first, second):
+        slices = applied(slices, pack(intents, slices))
+        contents = read_slices(slices.values())
+        assert contents.faults == ()
+        assert Counter(contents.routes) == Counter(intents.routes)
+        assert Counter(contents.peers) == Counter(intents.peers)
+        assert contents.node_sets == {item.name: item for item in intents.node_sets}
+        assert all(len(names) == 1 for names in homes(slices).values())
+        assert all(len(item.spec.routes) <= 4 * CAPACITY for item in slices.values())
+        assert all(len(item.spec.node_sets) <= CAPACITY for item in slices.values())
+        assert not pack(intents, slices)
+
+
+@given(bgp_plans(), bgp_plans())
+def test_a_prefix_stays_in_its_slice_but_where_that_has_grown_too_large(
+    first: Intents, second: Intents
+) -> None:
+    before = applied({}, pack(first, {}))
+    changes = pack(second, before)
+    were, are = homes(before), homes(applied(before, changes))
+    vacated = {item.metadata.name for item in changes.vacate}
+    for prefix in were.keys() & are.keys():
+        assert were[prefix] == are[prefix] or were[prefix] <= vacated
+
+
+@given(bgp_plans(), bgp_plans())
+def test_what_is_wanted_before_and_after_stands_in_a_slice_after_every_single_write(
+    first: Intents, second: Intents
+) -> None:
+    slices = applied({}, pack(first, {}))
+    changes = pack(second, slices)
+    both = {item.prefix for item in first.routes} & {item.prefix for item in second.routes}
+    for item in (*changes.write, *changes.vacate):
+        slices = {**slices, item.metadata.name: item}
+        assert both <= {route.prefix for route in said(slices)}
+    for item in changes.delete:
+        slices = {name: one for name, one in slices.items() if name != item.metadata.name}
+        assert both <= {route.prefix for route in said(slices)}
+
+
+@given(bgp_plans(), st.data())
+def test_a_change_of_one_route_writes_one_slice(intents: Intents, data: st.DataObject) -> None:
+    if not intents.routes:
+        return
+    slices = applied({}, pack(intents, {}))
+    index = data.draw(st.integers(0, len(intents.routes) - 1))
+    changed = list(intents.routes)
+    changed[index] = Route(changed[index].prefix, "bgp-all", Attributes(local_pref=7))
+    changes = pack(Intents((), intents.node_sets, (), tuple(changed), intents.peers), slices)
+    assert (len(changes.write), changes.vacate, changes.delete) == (1, (), ())
+
+
+@given(bgp_plans(), st.lists(st.sampled_from(["web", "10.0.0.1/32", "10.0.0.1/24"]), max_size=4))
+def test_whatever_stood_in_slices_of_routes_they_say_what_intents_say(
+    intents: Intents, rubbish: list[str]
+) -> None:
+    odd = [replace(route_to_slice(ODD), prefix=text) for text in rubbish]
+    slices = {"bgp-0": slice_object("bgp-0", routes=odd)}
+    slices = applied(slices, pack(intents, slices))
+    assert said(slices) == Counter(intents.routes)
+
+
+ODD = Route(ipaddress.ip_network("10.0.0.1/32"), "odd")

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bellmetal.addresses import IPAddress
-from bellmetal_layer2 import arp, ndp
+from bellmetal_layer2 import arp, ipv6, ndp
 from bellmetal_layer2.arp import ArpFrame
 from bellmetal_layer2.ndp import Solicitation
 from bellmetal_layer2.replies import Replies
@@ -53,7 +53,7 @@ MACS = st.sampled_from([MAC, OTHER_MAC, arp.BROADCAST, ndp.group_mac(GROUP), byt
     min_size=6, max_size=6
 )
 IPS = st.sampled_from([IP, IP + 1]) | st.integers(0, 2**32 - 1).map(ipaddress.IPv4Address)
-IPS6 = st.sampled_from([IP6, IP6 + 1, GROUP, ndp.UNSPECIFIED, ndp.ALL_NODES]) | st.integers(
+IPS6 = st.sampled_from([IP6, IP6 + 1, GROUP, ndp.UNSPECIFIED, ipv6.ALL_NODES]) | st.integers(
     0, 2**128 - 1
 ).map(ipaddress.IPv6Address)
 REQUESTS = st.builds(ArpFrame, MACS, MACS, st.sampled_from([1, 1, 2, 9]), MACS, IPS, MACS, IPS)

@@ -164,7 +164,7 @@ CREATED = [
         warned(
             "disable mp is deprecated and has no effect since it's the default behavior now",
             'BGPPeer/tor spec.bfdProfile: there is no BFDProfile "fast"; there is no profile at'
-            " all; the session is without BFD",
+            " all; BFD runs with its default times",
         ),
     ),
     (

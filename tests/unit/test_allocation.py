@@ -285,14 +285,14 @@ def refused(reason: RefusedReason, message: str) -> dict[str, Refused]:
         pytest.param(
             {},
             [],
-            RefusedReason.NO_ADDRESS_LEFT,
+            RefusedReason.NO_POOL,
             "no available IPs: there is no IPAddressPool",
             id="anything, and there is no pool",
         ),
         pytest.param(
             {},
             [BROKEN],
-            RefusedReason.NO_ADDRESS_LEFT,
+            RefusedReason.NO_POOL_OPEN,
             "no available IPs (ipv4): broken: invalid",
             id="anything, and all pools are invalid",
         ),
@@ -322,7 +322,7 @@ def refused(reason: RefusedReason, message: str) -> dict[str, Refused]:
         pytest.param(
             {"families": (Family.IPV6,)},
             [SMALL],
-            RefusedReason.NO_ADDRESS_LEFT,
+            RefusedReason.NO_FAMILY,
             "no available IPs (ipv6): small: no IPv6",
             id="anything, but is IPv6 only",
         ),

@@ -31,7 +31,7 @@ def test_the_built_in_one_is_found() -> None:
 
 def test_a_strangers_is_found_too(install) -> None:  # type: ignore[no-untyped-def]
     install("strange", "strange_announcer:Announcer", "strange_announcer")
-    assert set(find()) == {"layer2", "strange"}
+    assert set(find()) == {"bgp", "layer2", "strange"}
     assert find(["strange"])["strange"].name == "strange"
 
 

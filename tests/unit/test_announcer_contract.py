@@ -1,7 +1,8 @@
 """The contract of `bellmetal.announcer.Announcer`, that any announcer can be put through.
 
 It is done here with the layer-2 announcer, on sockets in memory and, as root, on real ones in a
-network namespace of its own; and with the example of announcers/README.md.
+network namespace of its own; with the BGP announcer and a router on loopback; and with the example
+of announcers/README.md, which follows an announcer, and an HTTP server on loopback.
 """
 
 from __future__ import annotations
@@ -12,22 +13,26 @@ import ctypes
 import ipaddress
 import os
 import random
-import re
 import subprocess
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from pathlib import Path
+from dataclasses import replace
 
 import pytest
 
 from bellmetal.addresses import IPAddress
-from bellmetal.announcer import Announcer, Context, Desired, Liveness
-from bellmetal.intents import Announcement, NodeSet
+from bellmetal.announcer import Announcer, Context, Desired, Liveness, Lookout
+from bellmetal.facts import ClaimOrder, Owned
+from bellmetal.intents import Announcement, NodeSet, PeerPlan, Route
 from bellmetal.keyring import Keys
+from bellmetal.sights import Look, LookKind
+from bellmetal_bgp.announcer import BGPAnnouncer
 from bellmetal_layer2.announcer import Layer2Announcer
+from bellmetal_webhook import WebhookAnnouncer
+from bgp_router import ASN, Router
 from layer2_fakes import FakeMemberships, FakeSocket, FakeWatcher
+from webhook_server import WebhookServer
 
-README = Path(__file__).parents[2] / "announcers" / "README.md"
 ONE: IPAddress = ipaddress.ip_address("192.0.2.10")
 TWO: IPAddress = ipaddress.ip_address("192.0.2.11")
 PATIENCE = 3.0
@@ -80,11 +85,58 @@ class Subject:
     async def apply(self, *items: Announcement) -> None:
         await self.it.apply(Desired(items, {"all": NodeSet("all", {"n1": ""})}))
 
+    def announced(self) -> set[IPAddress]:
+        """What it says that it announces."""
+        return set(self.it.status().owned)
+
     async def owns(self, *addresses: IPAddress) -> None:
-        """Waits until exactly these are owned."""
+        """Waits until exactly these are announced."""
         async with asyncio.timeout(PATIENCE):
-            while self.it.status().owned.keys() != set(addresses):
+            while self.announced() != set(addresses):
                 await asyncio.sleep(0.01)
+
+    async def speaker_is_told(self) -> None:
+        """Waits until it says that there is news."""
+        async with asyncio.timeout(PATIENCE):
+            while not self.changes:
+                await asyncio.sleep(0.01)
+
+
+class RoutingSubject(Subject):
+    """An announcer of routes: addresses are prefixes, and told to a router."""
+
+    def __init__(self, make: Make, clock: Callable[[], float], router: Router) -> None:
+        super().__init__(make, clock)
+        address = ipaddress.ip_address(router.address)
+        self._plan = PeerPlan("router", "all", 64512, ASN, address=address, port=router.port)
+        self.router = router
+
+    async def apply(self, *items: Announcement) -> None:
+        peers = [self._plan]
+        if any(item.interfaces for item in items):  # a bad item
+            nowhere = replace(self._plan, name="bad", address=None, interface="no-such-link")
+            peers.insert(0, nowhere)
+        routes = tuple(Route(ipaddress.ip_network(item.address), "all") for item in items)
+        sets = {"all": NodeSet("all", {"n1": ""})}
+        await self.it.apply(Desired(node_sets=sets, routes=routes, peers=tuple(peers)))
+
+    def announced(self) -> set[IPAddress]:
+        return {network.network_address for network in self.it.status().sent}
+
+
+class FollowingSubject(Subject):
+    """An announcer that follows another one, which owns what the plan says; told to a server."""
+
+    def __init__(self, make: Make, clock: Callable[[], float], server: WebhookServer) -> None:
+        super().__init__(make, clock)
+        self.server = server
+
+    async def apply(self, *items: Announcement) -> None:
+        owned = {item.address: Owned(item.address, ClaimOrder(1, True, 0)) for item in items}
+        await self.it.apply(Desired(items, {"all": NodeSet("all", {"n1": ""})}, owned=owned))
+
+    def announced(self) -> set[IPAddress]:
+        return {ipaddress.ip_address(text) for text in self.server.held("n1")}
 
 
 def announcement(address: IPAddress, **fields: object) -> Announcement:
@@ -102,13 +154,13 @@ async def it_has_a_name_and_a_protocol(subject: Subject) -> None:
 
 
 async def before_the_first_apply_it_owns_nothing(subject: Subject) -> None:
-    assert subject.it.status().owned == {}
+    assert subject.announced() == set()
 
 
 async def it_announces_what_it_is_given(subject: Subject) -> None:
     await subject.apply(announcement(ONE), announcement(TWO))
     await subject.owns(ONE, TWO)
-    assert subject.changes > 0, "the speaker was told that there is news"
+    await subject.speaker_is_told()
 
 
 async def applying_the_same_again_changes_nothing(subject: Subject) -> None:
@@ -135,7 +187,7 @@ async def a_bad_item_does_not_stop_the_others(subject: Subject) -> None:
     ]
     await subject.apply(bad[0], announcement(ONE), bad[1], announcement(TWO))
     async with asyncio.timeout(PATIENCE):
-        while not {ONE, TWO} <= subject.it.status().owned.keys():
+        while not {ONE, TWO} <= subject.announced():
             await asyncio.sleep(0.01)
 
 
@@ -144,6 +196,22 @@ async def another_nodes_address_is_not_owned(subject: Subject) -> None:
     await subject.it.apply(Desired((Announcement(TWO, 1, "n2", "all"),), sets))
     await asyncio.sleep(0.5)
     assert subject.it.status().owned == {}
+
+
+async def if_it_looks_it_answers_with_the_id_and_in_time(subject: Subject) -> None:
+    """What it does not know how to look at it leaves to others."""
+    if not isinstance(subject.it, Lookout):
+        return
+    await subject.apply(announcement(ONE))
+    await subject.owns(ONE)
+    for kind in LookKind:
+        look = Look(f"a-{kind.value}", kind, ONE, 80 if kind is LookKind.CONNECT else 0, 1)
+        async with asyncio.timeout(look.seconds + 1):
+            sight = await subject.it.look(look)
+        if sight is not None:
+            assert (sight.id, sight.kind) == (look.id, kind.value)
+            assert sight.message
+    assert subject.announced() == {ONE}
 
 
 async def after_its_end_it_is_quiet(subject: Subject) -> None:
@@ -172,6 +240,7 @@ RULES = [
     what_is_not_given_any_more_is_withdrawn,
     a_bad_item_does_not_stop_the_others,
     another_nodes_address_is_not_owned,
+    if_it_looks_it_answers_with_the_id_and_in_time,
     after_its_end_it_is_quiet,
     it_may_end_before_anything_was_applied,
 ]
@@ -180,7 +249,10 @@ every_rule = pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name
 
 
 async def put_through(rule: Rule, make: Make, clock: Callable[[], float]) -> None:
-    subject = Subject(make, clock)
+    await put(rule, Subject(make, clock))
+
+
+async def put(rule: Rule, subject: Subject) -> None:
     await subject.it.start()
     try:
         await rule(subject)
@@ -200,22 +272,26 @@ async def test_layer2_on_sockets_in_memory(rule: Rule, monkeypatch: pytest.Monke
     await put_through(rule, Layer2Announcer, asyncio.get_running_loop().time)
 
 
-def example() -> Make:
-    """The announcer that announcers/README.md shows."""
-    (code,) = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
-    assert len(code.splitlines()) <= 45, "it says forty lines"
-    names: dict[str, Make] = {"__name__": "example"}  # type: ignore[dict-item]
-    exec(compile(code, str(README), "exec"), names)
-    return names["FileAnnouncer"]
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "rule",
+    [rule for rule in RULES if rule is not another_nodes_address_is_not_owned],
+    ids=lambda rule: rule.__name__,
+)
+async def test_bgp_with_a_router_on_loopback(rule: Rule, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Routes of other nodes are never given to it, so it cannot take them for its own."""
+    monkeypatch.setattr("bellmetal_bgp.wire.FAREWELL", 0.05)
+    async with Router() as router:
+        await put(rule, RoutingSubject(BGPAnnouncer, time.monotonic, router))
 
 
-@pytest.mark.looptime
 @every_rule
-async def test_the_readmes_example(
-    rule: Rule, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+async def test_the_example_with_an_http_server_on_loopback(
+    rule: Rule, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("ADDRESSES_FILE", str(tmp_path / "run" / "addresses"))
-    await put_through(rule, example(), asyncio.get_running_loop().time)
+    async with WebhookServer() as server:
+        monkeypatch.setenv("WEBHOOK_URL", server.url)
+        await put(rule, FollowingSubject(WebhookAnnouncer, time.monotonic, server))
 
 
 @pytest.fixture(scope="module")

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
+from collections.abc import Iterator
+from typing import ClassVar
+
 import pytest
 
 from bench.many import Seen, answer_times
 from bench.moves import changes, losses
+from bench.play import Bench, report
+from bench.rows import Row, Values
 from bench.splits import contested_until
 from bench.table import COUNT, Figure, Wish, markdown
 from lab.capture import Word, contest, lingered
+from lab.errors import LabError
 from lab.prober import Attempt, longest_wait, outage
 
 NEVER = float("inf")
@@ -103,6 +111,19 @@ def test_questions_for_what_is_announced_want_answers() -> None:
         (Wish("w", "s"), [2.0], None, "| w | 2.00 s | 2.00 s | 1 | \N{EN DASH} | \N{EN DASH} |"),
         (Wish("w", most=0), [], None,
          "| w | \N{EN DASH} | \N{EN DASH} | 0 | 0 | \N{EN DASH} |"),
+        (Wish("w", "times", p50=1.5), [1.2, 1.6], True,
+         "| w | 1.40 times | 1.60 times | 2 | p50 ≤ 1.50 times | yes |"),
+        (Wish("w", "%", most=0.01), [0.0125], False,
+         "| w | 1.25 % | 1.25 % | 1 | max ≤ 1.00 % | **no** |"),
+        (Wish("w", COUNT, no_more=True), [3], False, "| w | 3 | 3 | 1 | no more | **no** |"),
+        (Wish("w", COUNT, no_more=True), [-1, 3, -1, 2, -2], True,
+         "| w | -1 | 3 | 5 | no more | yes |"),
+        (Wish("w", COUNT, no_more=True), [3, 2, 4, 2, 3], False,
+         "| w | 3 | 4 | 5 | no more | **no** |"),
+        (Wish("w", no_more=True), [-0.0001], True, "| w | 0 ms | 0 ms | 1 | no more | yes |"),
+        (Wish("w", COUNT, no_more=True), [1, 1], False, "| w | 1 | 1 | 2 | no more | **no** |"),
+        (Wish("w", COUNT, no_more=True), [NEVER, 0], False,
+         "| w | never | never | 2 | no more | **no** |"),
     ],
 )  # fmt: skip
 def test_a_figure_against_its_wish(
@@ -112,3 +133,85 @@ def test_a_figure_against_its_wish(
     assert figure.met is met
     assert markdown([figure]).splitlines()[2] == row
     assert figure.json()["met"] is met
+
+
+# --- playing --------------------------------------------------------------------------------------
+
+
+class Boards:
+    """A stage that counts how often it is brought up, and who is on it now."""
+
+    title: ClassVar[str] = "boards"
+    opened_so_far: ClassVar[int] = 0
+    there: ClassVar[int] = 0
+
+    @classmethod
+    @contextlib.contextmanager
+    def opened(cls) -> Iterator[str]:
+        Boards.opened_so_far += 1
+        Boards.there += 1
+        try:
+            yield "boards"
+        finally:
+            Boards.there -= 1
+
+
+@pytest.fixture
+def boards() -> Iterator[type[Boards]]:
+    Boards.opened_so_far = Boards.there = 0
+    yield Boards
+    assert Boards.there == 0
+
+
+WISHES = {"things": Wish("things", COUNT, most=2)}
+
+
+def test_rows_share_a_stage_and_may_measure_several_at_once(boards: type[Boards]) -> None:
+    def once(stage: str, number: int) -> Values:
+        return {"things": [number, len(stage)]}
+
+    said: list[str] = []
+    rows = [Row(name, WISHES, once, share, stage=boards) for name, share in (("a", 1), ("b", 0.1))]
+    bench = Bench(rows, 2, said.append)
+    bench.play()
+    assert [result.figures["things"].values for result in bench.results] == [[0, 6, 1, 6], [0, 6]]
+    assert boards.opened_so_far == 1
+    assert said[:2] == ["bringing up boards", "a 1/2: things 3 [0 s left]"]
+
+
+def test_a_run_that_breaks_down_is_told_and_played_on_a_new_stage(boards: type[Boards]) -> None:
+    def once(stage: str, number: int) -> Values:
+        if number == 0:
+            raise LabError("no light")
+        return {"things": 1}
+
+    bench = Bench([Row("a", WISHES, once, stage=boards)], 2, lambda text: None)
+    bench.play()
+    assert boards.opened_so_far == 2
+    assert bench.results[0].problems == ["run 1: no light"]
+    assert bench.results[0].figures["things"].values == [1]
+    assert report(bench.results, "table").splitlines()[-1] == "a, run 1: no light"
+    assert json.loads(report(bench.results, "json"))[0]["problems"] == ["run 1: no light"]
+
+
+def test_a_row_that_always_breaks_down_is_given_up(boards: type[Boards]) -> None:
+    def once(stage: str, number: int) -> Values:
+        raise LabError("no light")
+
+    bench = Bench([Row("a", WISHES, once, stage=boards)], 9, lambda text: None)
+    bench.play()
+    assert len(bench.results[0].problems) == 3
+
+
+def test_what_is_interrupted_leaves_nothing_and_keeps_what_was_measured(
+    boards: type[Boards],
+) -> None:
+    def once(stage: str, number: int) -> Values:
+        if number == 1:
+            raise KeyboardInterrupt
+        return {"things": 1}
+
+    bench = Bench([Row("a", WISHES, once, stage=boards)], 3, lambda text: None)
+    with pytest.raises(KeyboardInterrupt):
+        bench.play()
+    assert bench.results[0].figures["things"].values == [1]

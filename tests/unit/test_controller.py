@@ -179,3 +179,59 @@ def test_a_write_that_fails_holds_up_only_who_waits_for_that_address(scene: Scen
     assert not scene.shown_twice
     scene.step(leader)
     assert scene.shown("shop/third") == ["192.0.2.1"]
+
+
+def test_who_is_new_has_its_address_between_two_passes(scene: Scene) -> None:
+    leader = scene.led_by("c0")
+    scene.make(WEB)
+    scene.hear(leader)
+    scene.step(leader)
+    scene.hear(leader)
+    scene.make(API)
+    scene.hear(leader)
+    leader.hasten()
+    scene.finish(leader)
+    assert scene.shown(API) == ["192.0.2.1"]
+    assert scene.held() == {"192.0.2.0": ["web"], "192.0.2.1": ["api"]}
+    scene.hear(leader)
+    before = {key: scene.shown(key) for key in (WEB, API)}
+    scene.step(leader)
+    assert {key: scene.shown(key) for key in (WEB, API)} == before
+
+
+def test_in_haste_nobody_shows_what_another_leader_has_given_meanwhile(scene: Scene) -> None:
+    slow, quick = scene.led_by("c0"), scene.led_by("c1")
+    for leader in (slow, quick, slow, quick):
+        scene.hear(leader)
+        scene.step(leader)
+    scene.make(WEB)
+    scene.make(API)
+    slow.hear("services")  # of the first alone
+    quick.news["services"].pop(0)
+    quick.hear("services")
+    for leader in (slow, quick):
+        leader.hasten()
+    for leader in (quick, slow):
+        scene.finish(leader)
+    assert scene.held() == {"192.0.2.0": ["api"]}
+    assert (scene.shown(WEB), scene.shown(API)) == ([], ["192.0.2.0"])
+    assert slow.poked, "it decides again"
+    scene.step(slow)
+    assert scene.shown(WEB) == ["192.0.2.1"]
+
+
+def test_in_haste_a_lost_answer_gives_nobody_two_addresses(scene: Scene) -> None:
+    leader = scene.led_by("c0")
+    scene.step(leader)
+    scene.hear(leader)
+    scene.make(WEB)
+    scene.hear(leader)
+    leader.hasten()
+    leader.door.let(leader.door.waiting[0], "done, unheard")
+    leader.settle()
+    scene.finish(leader)
+    scene.hear(leader)
+    while leader.poked:
+        scene.step(leader)
+    assert scene.held() == {"192.0.2.0": ["web"]}
+    assert scene.shown(WEB) == ["192.0.2.0"]

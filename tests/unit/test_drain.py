@@ -102,7 +102,10 @@ async def test_without_waiting(stage: Stage) -> None:
 async def test_undo(stage: Stage) -> None:
     await drained(stage)
     found = await drained(stage, undo=True)
-    assert found.message == "n1 may own addresses again; none moves back because of that"
+    assert found.message == (
+        "n1 may own addresses again; none moves back because of that;"
+        " its routes are announced again by BGP at once"
+    )
     assert order(stage) is None
 
 
@@ -121,3 +124,47 @@ async def test_a_node_that_is_not_there(stage: Stage) -> None:
 def test_what_is_typed() -> None:
     found = parse(["drain", "n1", "--undo", "--no-wait"], {"METALLB_NAMESPACE": "lb"}, "0")
     assert found == DrainSettings("lb", "n1", True, 60.0, False, "text")
+
+
+# --- routes --------------------------------------------------------------------------------------
+
+
+async def test_routes_that_others_announce_are_waited_for(stage: Stage) -> None:
+    stage.routes("shop/web", "shop/api")
+    found = await drained(stage)
+    assert stage.said[1] == "n1 announces 2 routes"
+    assert stage.said[-1].startswith("  2 routes withdrawn, after 10.")
+    message = "n1 answers for no address and announces no route"
+    assert found.message == f"{message}; undo: bellmetal drain n1 --undo"
+    assert found.outcome is Outcome.DRAINED
+    assert json.loads(as_json(found))["routes"] == {"withdrawn": 2, "staying": []}
+
+
+@pytest.mark.parametrize(
+    ("nodes", "gives_way"),
+    [
+        pytest.param(["n1"], True, id="it is alone"),
+        pytest.param(["n1", "n2"], False, id="the others do not live"),
+    ],
+)
+async def test_routes_that_no_other_node_announces_stay_and_are_named(
+    stage: Stage, nodes: list[str], gives_way: bool
+) -> None:
+    stage.gives_way = gives_way
+    stage.routes("shop/web", nodes=nodes)
+    found = await drained(stage)
+    assert found.message == "n1 keeps 1 that no other node announces"
+    assert found.outcome.exit_status == 3
+    assert stage.said[-1] == "  the route 198.51.100.0/32 stays: no other node announces it"
+    assert json.loads(as_json(found))["routes"] == {
+        "withdrawn": 0,
+        "staying": [{"prefix": "198.51.100.0/32", "reason": "no other node announces it"}],
+    }
+
+
+async def test_a_speaker_that_withdraws_nothing_is_late(stage: Stage) -> None:
+    stage.routes("shop/web")
+    stage._forget = lambda node: None  # type: ignore[method-assign]
+    found = await drained(stage)
+    assert found.outcome is Outcome.LATE
+    assert found.message.startswith("n1 still has routes to withdraw after 60 s;")

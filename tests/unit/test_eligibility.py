@@ -130,7 +130,7 @@ def test_the_sentence_says_which_node_lacks_what() -> None:
     links = {"n1": (LAN,), "n2": (), "n3": (link("eth9", ipv6=False),)}
     ads = [advertisement(interfaces=frozenset(["eth9"]))]
     [no] = planned(cluster(WEB, advertisements=ads, links=links), V6).withheld
-    assert no.reason is WithheldReason.NO_NODES
+    assert no.reason is WithheldReason.NO_INTERFACE
     assert no.message == (
         "no node has an interface for it: n1: no interface eth9; n2: no interface eth9;"
         " n3: no interface with an IPv6 link-local address"

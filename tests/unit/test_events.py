@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from bellmetal import events
+from bellmetal import events, metrics
 from bellmetal.api import ApiError
 from bellmetal.events import Events
 from bellmetal.resources import ObjectReference
@@ -31,6 +31,12 @@ async def recording(api: SmallApi) -> AsyncIterator[Events]:
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task
+
+
+def dropped() -> float:
+    """How many were not written, as the metric has it."""
+    (family,) = metrics.EVENTS_DROPPED.collect()
+    return float(family.samples[0].value)
 
 
 async def test_an_event_as_it_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -122,11 +128,13 @@ async def test_what_cannot_be_written_is_said(
 ) -> None:
     api = SmallApi()
     api.refuse[EVENTS] = error
+    before = dropped()
     async with recording(api) as recorder:
         recorder.record(WEB, "Bad", "bad")
     assert len(api.requests) == tries
     assert asyncio.get_running_loop().time() == seconds
     assert caplog.messages == [f"event Bad was not written: {error}"]
+    assert dropped() == before + 1
 
 
 @pytest.mark.looptime
@@ -144,11 +152,12 @@ def test_too_many_events_are_dropped_and_nobody_waits(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(events, "QUEUE", 1)
-    recorder = Events(SmallApi(), "metallb-controller", "pod-1")
+    recorder, before = Events(SmallApi(), "metallb-controller", "pod-1"), dropped()
     with caplog.at_level(logging.WARNING):
         recorder.record(WEB, "First", "kept")
         recorder.record(WEB, "Second", "dropped")
     assert caplog.messages == ["too many events are waiting: dropped Second about web"]
+    assert dropped() == before + 1
 
 
 def test_the_clock_is_told_as_kubernetes_wants_it() -> None:

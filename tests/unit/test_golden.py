@@ -14,7 +14,7 @@ class Golden(Protocol):
     check: Callable[[str, str], None]
 
 
-@pytest.mark.parametrize("program", ["controller", "speaker"])
+@pytest.mark.parametrize("program", ["controller", "speaker", "ui"])
 def test_the_help_of_a_program(
     program: str,
     golden: Golden,

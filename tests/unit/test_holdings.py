@@ -5,7 +5,14 @@ from __future__ import annotations
 import pytest
 
 from bellmetal.addresses import AddressError, parse_address
-from bellmetal.holdings import Holding, Tenure, entry_from_holding, holding_from_entry, released
+from bellmetal.holdings import (
+    Holding,
+    Tenure,
+    entry_from_holding,
+    holding_from_entry,
+    released,
+    seconds_between,
+)
 from bellmetal.resources import LedgerEntry, LedgerHolder, LedgerTenure
 from builders import LONG_AGO, NOW, held, holder, holding
 
@@ -46,6 +53,16 @@ WEB = LedgerHolder("uid-shop-web", "shop", "web", LONG_AGO)
 def test_a_holding_and_its_entry_say_the_same(noun: Holding, entry: LedgerEntry) -> None:
     assert entry_from_holding(noun) == entry
     assert holding_from_entry("192.0.2.1", entry) == noun
+
+
+def test_who_stands_in_an_entry_twice_holds_it_once() -> None:
+    found = holding_from_entry("192.0.2.1", LedgerEntry(3, "main", [WEB, WEB]))
+    assert found == holding("192.0.2.1", "shop/web", term=3)
+
+
+@pytest.mark.parametrize("text", ["", "yesterday", "2026-01-01", "2026-01-01T00:00:00"])
+def test_a_time_that_is_none_is_long_ago(text: str) -> None:
+    assert seconds_between(text, NOW) == float("inf")
 
 
 def test_an_entry_of_something_that_is_no_address_is_refused() -> None:

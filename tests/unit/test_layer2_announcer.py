@@ -17,7 +17,7 @@ from bellmetal.announcer import Context, Desired, Liveness
 from bellmetal.facts import ClaimOrder, Interface
 from bellmetal.intents import Announcement, NodeSet
 from bellmetal.keyring import Keys
-from bellmetal_layer2 import arp, beacon, filters, ndp
+from bellmetal_layer2 import arp, beacon, filters, ipv6, ndp
 from bellmetal_layer2.announcer import Layer2Announcer
 from bellmetal_layer2.beacon import Beacon, ClaimNews
 from bellmetal_layer2.claims import ClaimSet
@@ -102,7 +102,7 @@ class Node:
 
     def hear(self, order: ClaimOrder | None = None) -> None:
         frame = beacon.wrap(self.beacon(order), bytes.fromhex("020000000002"))
-        self.socket(beacon.ETHERTYPE_IPV6).arrive(frame)
+        self.socket(ipv6.ETHERTYPE).arrive(frame)
 
     def ask(self) -> list[bytes]:
         """A host asks for the address; what it gets."""
@@ -125,13 +125,13 @@ class Node:
 
     def socket(self, which: int, interface: str = "lan0") -> FakeSocket:
         """The last one that was opened for beacons (by their EtherType), ARP or NDP."""
-        ethertype = beacon.ETHERTYPE_IPV6 if which == NDP else which
+        ethertype = ipv6.ETHERTYPE if which == NDP else which
         beacons = filters.beacons()
         return [
             item
             for item in FakeSocket.opened
             if (item.interface, item.ethertype) == (interface, ethertype)
-            and (item.programs[0] != beacons) is (which != beacon.ETHERTYPE_IPV6)
+            and (item.programs[0] != beacons) is (which != ipv6.ETHERTYPE)
             and not item.closed
         ][-1]
 
@@ -168,7 +168,7 @@ async def test_beacons_go_out_signed_on_every_interface(node: type[Node]) -> Non
     await asyncio.sleep(0.2)
     it.hear()
     for name in ("lan0", "lan1"):
-        frame = it.socket(beacon.ETHERTYPE_IPV6, name).sent[-1]
+        frame = it.socket(ipv6.ETHERTYPE, name).sent[-1]
         assert beacon.decode(beacon.unwrap(frame), KEY).node == "n1"
     await it.it.close(gracefully=False)
 
@@ -191,7 +191,7 @@ async def test_a_beacon_of_another_key_is_not_obeyed_and_reported_once(
     frame = beacon.wrap(beacon.encode(item, b"another key"), HOST)
     with caplog.at_level(logging.WARNING):
         for _ in range(3):
-            it.socket(beacon.ETHERTYPE_IPV6).arrive(frame)
+            it.socket(ipv6.ETHERTYPE).arrive(frame)
     assert it.ask() != []
     message = (
         "a beacon of n2 was refused: "
@@ -211,9 +211,24 @@ async def test_a_name_that_is_no_members_is_not_repeated(
     await it.start()
     for name in ("stranger", "pass\nword", "n" * 200):
         frame = beacon.wrap(beacon.encode(Beacon(name, 9, 9, 0, 0.1), b"another key"), HOST)
-        it.socket(beacon.ETHERTYPE_IPV6).arrive(frame)
+        it.socket(ipv6.ETHERTYPE).arrive(frame)
     sentence = "it is signed with none of the members' keys that are known here"
     assert it.findings() == {"foreignBeacon": f"a beacon was refused: {sentence}"}
+    await it.it.close(gracefully=False)
+
+
+async def test_who_was_taken_for_a_stranger_is_cleared_when_it_is_understood(
+    node: type[Node],
+) -> None:
+    it = node()  # before any slice was read: nobody is known to be a node
+    FakeSocket.opened.clear()
+    await it.it.start()
+    await asyncio.sleep(0.05)
+    frame = beacon.wrap(beacon.encode(Beacon("n2", 9, 9, 0, 0.1), b"another key"), HOST)
+    it.socket(ipv6.ETHERTYPE).arrive(frame)
+    assert it.findings().keys() == {"foreignBeacon"}
+    it.hear()
+    assert it.findings() == {}
     await it.it.close(gracefully=False)
 
 
@@ -222,9 +237,9 @@ async def test_keys_may_change_while_it_runs(node: type[Node]) -> None:
     await it.start()
     new = b"new key"
     it.keys = Keys((new, KEY), (new, KEY))
-    it.socket(beacon.ETHERTYPE_IPV6).sent.clear()
+    it.socket(ipv6.ETHERTYPE).sent.clear()
     await asyncio.sleep(0.2)
-    frame = it.socket(beacon.ETHERTYPE_IPV6).sent[-1]
+    frame = it.socket(ipv6.ETHERTYPE).sent[-1]
     for key in (KEY, new):
         assert beacon.decode(beacon.unwrap(frame), key).node == "n1"
     it.hear()
@@ -241,7 +256,7 @@ async def test_after_a_gap_of_the_loop_old_requests_are_not_answered_and_sockets
     monkeypatch.setattr(it.it, "_context", _at(it.it._context, late))
     assert it.ask() == []
     it.it._owning.run(it.it._ownership.tick(late))
-    sockets = [it.socket(which) for which in (arp.ETHERTYPE_ARP, NDP, beacon.ETHERTYPE_IPV6)]
+    sockets = [it.socket(which) for which in (arp.ETHERTYPE_ARP, NDP, ipv6.ETHERTYPE)]
     assert [socket.flushed for socket in sockets] == [1, 1, 1]
     await it.it.close(gracefully=False)
 

@@ -11,7 +11,7 @@ import pytest
 from tests.unit.test_layer2_announcer import HOST, IP, IP6, NDP, Node, announcement, node
 
 from bellmetal.facts import ClaimOrder, DoubtKind
-from bellmetal_layer2 import arp, beacon, ndp
+from bellmetal_layer2 import arp, ipv6, ndp
 from layer2_fakes import LAN0
 
 __all__ = ["node"]  # the fixture
@@ -136,7 +136,7 @@ async def test_rubbish_is_counted_by_reason_and_stops_nothing(node: type[Node]) 
     it.it._context = context
     await it.start()
     dice = random.Random(3)
-    for ethertype in (arp.ETHERTYPE_ARP, beacon.ETHERTYPE_IPV6):
+    for ethertype in (arp.ETHERTYPE_ARP, ipv6.ETHERTYPE):
         for _ in range(500):
             head = HOST + STRANGER + ethertype.to_bytes(2, "big")
             frame = head + dice.randbytes(dice.randrange(90))

@@ -6,128 +6,197 @@ import re
 from collections.abc import Iterator
 
 import pytest
+from prometheus_client import CollectorRegistry
 
-from bellmetal import metrics
+from bellmetal import controller_metrics, metrics, speaker_metrics
 from bellmetal.addresses import parse_address
 from bellmetal.allocation import Allocations
 from bellmetal.config import Pool
+from bellmetal.controller_metrics import CONTROLLER, OWNER_CHANGES, led
 from bellmetal.counters import count, measure
-from bellmetal.intents import Allocation
+from bellmetal.facts import Finding
+from bellmetal.intents import Allocation, Refused, RefusedReason
 from bellmetal.resources import IPAddressPoolStatus
-from bellmetal.speaker import Counts
+from bellmetal.session_metrics import SessionCollector
+from bellmetal.speaker_metrics import SPEAKER, Counts, MembersCollector, find, tally
+from bgp_facts import bfd, up
 from builders import addresses, allocation, pool
+from metric_names import ALL, BOTH, DASHBOARD_20162, METALLB
 
 LINE = re.compile(r"(\w+)(?:\{(.*)\})? (\S+)")
 LABEL = re.compile(r'(\w+)="([^"]*)"')
-LABELLED = {
-    "metallb_allocator_addresses_total": (metrics.ADDRESSES_TOTAL, ["main"]),
-    "metallb_allocator_addresses_in_use_total": (metrics.ADDRESSES_IN_USE, ["main"]),
-    "metallb_allocator_ipv4_addresses_total": (metrics.IPV4_TOTAL, ["main"]),
-    "metallb_allocator_ipv4_addresses_in_use_total": (metrics.IPV4_IN_USE, ["main"]),
-    "metallb_allocator_ipv6_addresses_total": (metrics.IPV6_TOTAL, ["main"]),
-    "metallb_allocator_ipv6_addresses_in_use_total": (metrics.IPV6_IN_USE, ["main"]),
-    "metallb_speaker_announced": (metrics.ANNOUNCED, ["shop/web", "layer2", "n1", "192.0.2.1"]),
-    "bellmetal_layer2_foreign_holders": (metrics.FOREIGN_HOLDERS, ["192.0.2.1"]),
-    "bellmetal_layer2_not_seen": (metrics.NOT_SEEN, ["192.0.2.1"]),
-    "bellmetal_layer2_proofs_total": (metrics.PROOFS, ["seen"]),
-    "bellmetal_layer2_ignored_total": (metrics.IGNORED, ["malformed"]),
-}
-TALLIES = (metrics.REQUESTS_RECEIVED, metrics.RESPONSES_SENT, metrics.GRATUITOUS_SENT)
+REGISTRIES = {"controller": CONTROLLER, "speaker": SPEAKER}
+ADDRESS = parse_address("192.0.2.1")
+TALLIES = (
+    speaker_metrics.REQUESTS_RECEIVED,
+    speaker_metrics.RESPONSES_SENT,
+    speaker_metrics.GRATUITOUS_SENT,
+)
+LABELLED = (
+    speaker_metrics.FOREIGN_HOLDERS,
+    speaker_metrics.NOT_SEEN,
+    speaker_metrics.PROOFS,
+    speaker_metrics.IGNORED,
+    speaker_metrics.FINDINGS,
+)
+Series = dict[tuple[tuple[str, str], ...], float]
 
 
 @pytest.fixture(autouse=True)
 def _clean() -> Iterator[None]:
     yield
-    for tally in TALLIES:
-        tally.clear()
-    for metric, _ in LABELLED.values():
+    for metric in (*TALLIES, *LABELLED):
         metric.clear()
+    speaker_metrics.ANNOUNCED.clear()
+    led(False)
 
 
-def scraped() -> dict[str, dict[tuple[tuple[str, str], ...], float]]:
+def scraped(*registries: CollectorRegistry) -> dict[str, Series]:
     """What a scrape shows: name → labels → value."""
-    found: dict[str, dict[tuple[tuple[str, str], ...], float]] = {}
-    for line in metrics.exposition().decode().splitlines():
+    found: dict[str, Series] = {}
+    for line in metrics.exposition(*registries).decode().splitlines():
         if not line.startswith("#"):
             name, labels, value = LINE.fullmatch(line).groups("")  # type: ignore[union-attr]
             found.setdefault(name, {})[tuple(LABEL.findall(labels))] = float(value)
     return found
 
 
-def types() -> dict[str, str]:
+def types(registry: CollectorRegistry) -> dict[str, str]:
     """What a scrape says of types: name → type."""
-    lines = metrics.exposition().decode().splitlines()
+    lines = metrics.exposition(registry).decode().splitlines()
     return dict(line.split()[2:] for line in lines if line.startswith("# TYPE "))
 
 
-NAMES = {
-    "metallb_allocator_addresses_total": {"pool"},
-    "metallb_allocator_addresses_in_use_total": {"pool"},
-    "bellmetal_addresses_orphaned": set(),
-    "metallb_allocator_ipv4_addresses_total": {"pool"},
-    "metallb_allocator_ipv4_addresses_in_use_total": {"pool"},
-    "metallb_allocator_ipv6_addresses_total": {"pool"},
-    "metallb_allocator_ipv6_addresses_in_use_total": {"pool"},
-    "metallb_k8s_client_updates_total": set(),
-    "metallb_k8s_client_update_errors_total": set(),
-    "metallb_k8s_client_config_loaded_bool": set(),
-    "metallb_k8s_client_config_stale_bool": set(),
-    "metallb_speaker_announced": {"service", "protocol", "node", "ip"},
-    "metallb_layer2_requests_received": {"ip"},
-    "metallb_layer2_responses_sent": {"ip"},
-    "metallb_layer2_gratuitous_sent": {"ip"},
-    "bellmetal_layer2_foreign_holders": {"ip"},
-    "bellmetal_layer2_not_seen": {"ip"},
-    "bellmetal_layer2_proofs_total": {"result"},
-    "bellmetal_layer2_last_proof_timestamp_seconds": set(),
-    "bellmetal_layer2_ignored_total": {"reason"},
-}
+@pytest.fixture
+def busy() -> Iterator[None]:
+    """Everything has a value: a pool, a refusal, an address on layer 2, a session with BFD."""
+    members = MembersCollector(lambda: {"alive": 3})
+    sessions = SessionCollector(lambda: [up(bfd=bfd())])
+    for collector in (members, sessions):
+        SPEAKER.register(collector)
+    counted([pool()], {"shop/a": allocation("shop/a", "192.0.2.1")})
+    metrics.show(controller_metrics.SERVICES_WITHHELD, {"noEndpoints": 1})
+    led(True)
+    OWNER_CHANGES.add(ADDRESS, 1)
+    for each in TALLIES:
+        each.add(ADDRESS, 1)
+    speaker_metrics.ANNOUNCED.of("layer2", "n1", lambda: [("shop/web", "192.0.2.1")])
+    for gauge in (speaker_metrics.FOREIGN_HOLDERS, speaker_metrics.NOT_SEEN):
+        gauge.labels(str(ADDRESS)).set(1)
+    tally("proofs", "seen")
+    tally("ignored", "malformed")
+    find([Finding("proxyArp", "")])
+    yield
+    for collector in (members, sessions):
+        SPEAKER.unregister(collector)
 
 
-def test_names_and_labels_are_those_of_metallb_and_there_are_no_others() -> None:
-    for metric, labels in LABELLED.values():
-        metric.labels(*labels)
-    for tally in TALLIES:
-        tally.add(parse_address("192.0.2.1"), 1)
-    found = {
-        name: {key for labels in samples for key, _ in labels}
-        for name, samples in scraped().items()
+@pytest.mark.parametrize("who", REGISTRIES)
+def test_names_types_and_labels_are_in_the_table_and_there_are_no_others(
+    busy: None, who: str
+) -> None:
+    found = scraped(REGISTRIES[who])
+    shown = types(REGISTRIES[who])
+    labels = {
+        name: frozenset(key for labels in series for key, _ in labels)
+        for name, series in found.items()
     }
-    assert found == NAMES
-
-
-def test_types_are_those_of_metallb() -> None:
-    counters = {name for name, type_ in types().items() if type_ == "counter"}
-    assert types().keys() == NAMES.keys()
-    assert counters == {
-        "metallb_k8s_client_updates_total",
-        "metallb_k8s_client_update_errors_total",
-        "metallb_layer2_requests_received",
-        "metallb_layer2_responses_sent",
-        "metallb_layer2_gratuitous_sent",
-        "bellmetal_layer2_proofs_total",
-        "bellmetal_layer2_ignored_total",
+    ours = {name: item for name, item in ALL.items() if item.who in (BOTH, who)}
+    assert {name: (shown[name], labels[name]) for name in found} == {
+        name: (item.type, item.labels) for name, item in ours.items()
     }
+
+
+@pytest.mark.parametrize("who", REGISTRIES)
+def test_metallbs_families_are_there_from_the_start(who: str) -> None:
+    wanted = {name: item for name, item in METALLB.items() if item.who in (BOTH, who)}
+    shown = types(REGISTRIES[who])
+    assert {name: shown.get(name) for name in wanted} == {
+        name: item.type for name, item in wanted.items()
+    }
+
+
+def test_all_that_dashboard_20162_asks_for_has_series_before_the_first_address() -> None:
+    counted([pool()], {})
+    found = scraped(CONTROLLER, SPEAKER)
+    assert len(DASHBOARD_20162) == 13
+    assert {name: found.get(name) for name in DASHBOARD_20162 if not found.get(name)} == {}
 
 
 def test_counts_on_the_wire_are_counted_by_address() -> None:
     counts = Counts()
-    address = parse_address("192.0.2.1")
-    counts("gratuitous_sent", address, 2)
-    counts("gratuitous_sent", address)
-    counts("requests_received", address)
-    counts("responses_sent", address)
-    key = (("ip", "192.0.2.1"),)
-    found = scraped()
+    assert scraped(SPEAKER)["metallb_layer2_requests_received"] == {(("ip", ""),): 0.0}
+    counts("gratuitous_sent", ADDRESS, 2)
+    counts("gratuitous_sent", ADDRESS)
+    counts("requests_received", ADDRESS)
+    counts("responses_sent", ADDRESS)
+    found = scraped(SPEAKER)
     assert [
-        found[f"metallb_layer2_{name}"][key]
+        found[f"metallb_layer2_{name}"]
         for name in ("gratuitous_sent", "requests_received", "responses_sent")
-    ] == [3.0, 1.0, 1.0]
+    ] == [{(("ip", "192.0.2.1"),): value} for value in (3.0, 1.0, 1.0)]
 
 
-def counted(pools: list[Pool], granted: dict[str, Allocation]) -> dict[str, IPAddressPoolStatus]:
-    counts = count(pools, Allocations(granted))
-    measure(pools, counts)
+def test_what_is_withdrawn_is_shown_no_more() -> None:
+    announced = [("shop/web", "192.0.2.1"), ("shop/api", "192.0.2.2")]
+    speaker_metrics.ANNOUNCED.of("layer2", "n1", lambda: announced)
+    assert len(scraped(SPEAKER)["metallb_speaker_announced"]) == 2
+    announced.pop()
+    (labels,) = scraped(SPEAKER)["metallb_speaker_announced"]
+    assert dict(labels)["service"] == "shop/web"
+    announced.clear()
+    assert "metallb_speaker_announced" not in scraped(SPEAKER)
+
+
+def test_a_session_that_is_gone_leaves_no_series() -> None:
+    sessions = [up(bfd=bfd())]
+    collector = SessionCollector(lambda: sessions)
+    SPEAKER.register(collector)
+    try:
+        assert "metallb_bfd_session_up" in scraped(SPEAKER)
+        sessions.clear()
+        assert not [name for name in scraped(SPEAKER) if "_bgp_" in name or "_bfd_" in name]
+    finally:
+        SPEAKER.unregister(collector)
+
+
+def test_a_finding_that_is_mended_is_shown_no_more() -> None:
+    find([Finding("proxyArp", "one"), Finding("proxyArp", "two"), Finding("keyLate", "")])
+    found = scraped(SPEAKER)["bellmetal_speaker_findings"]
+    assert found == {(("code", "proxyArp"),): 2.0, (("code", "keyLate"),): 1.0}
+    find([])
+    assert "bellmetal_speaker_findings" not in scraped(SPEAKER)
+
+
+def test_who_leads_no_more_says_nothing_of_pools_and_services() -> None:
+    led(True)
+    counted([pool()], {})
+    controller_metrics.ADDRESSES_ORPHANED.set(2)
+    assert scraped(CONTROLLER)["bellmetal_controller_leading"] == {(): 1.0}
+    led(False)
+    found = scraped(CONTROLLER)
+    assert found["bellmetal_controller_leading"] == found["bellmetal_addresses_orphaned"] == {(): 0}
+    assert not [name for name in found if "allocator" in name or "refused" in name]
+
+
+def test_a_pass_that_fails_is_counted() -> None:
+    def errors() -> float:
+        return scraped()["metallb_k8s_client_update_errors_total"][()]
+
+    before = errors()
+    with pytest.raises(ValueError, match="no"), metrics.errors_counted():
+        raise ValueError("no")
+    assert errors() == before + 1
+
+
+def counted(
+    pools: list[Pool],
+    granted: dict[str, Allocation],
+    refused: dict[str, Refused] | None = None,
+) -> dict[str, IPAddressPoolStatus]:
+    allocations = Allocations(granted, refused or {})
+    counts = count(pools, allocations)
+    measure(pools, counts, allocations)
     return counts
 
 
@@ -138,16 +207,35 @@ def test_pools_are_counted() -> None:
         "shop/b": allocation("shop/b", "192.0.2.2"),
     }
     counted(pools, granted)
-    found = scraped()
+    found = scraped(CONTROLLER)
     main, empty = (("pool", "main"),), (("pool", "empty"),)
     assert found["metallb_allocator_addresses_total"] == {main: 4.0, empty: 4.0}
     assert found["metallb_allocator_addresses_in_use_total"] == {main: 2.0, empty: 0.0}
+    assert found["metallb_allocator_services_allocated_total"] == {main: 2.0, empty: 0.0}
+
+
+def test_two_services_that_share_an_address_are_two_services() -> None:
+    counted([pool()], {key: allocation(key, "192.0.2.1") for key in ("shop/a", "shop/b")})
+    found = scraped(CONTROLLER)
+    (in_use,) = found["metallb_allocator_addresses_in_use_total"].values()
+    (services,) = found["metallb_allocator_services_allocated_total"].values()
+    assert (in_use, services) == (1.0, 2.0)
+
+
+def test_refusals_are_counted_by_reason_and_every_reason_is_shown() -> None:
+    item = Refused("shop/a", RefusedReason.QUOTA, "no")
+    more = Refused("shop/b", RefusedReason.NO_ADDRESS_LEFT, "no", additional=True)
+    counted([], {}, {"shop/a": item, "shop/b": more})
+    found = scraped(CONTROLLER)["bellmetal_services_refused"]
+    assert {dict(labels)["reason"]: value for labels, value in found.items()} == {
+        reason.value: float(reason is RefusedReason.QUOTA) for reason in RefusedReason
+    }
 
 
 def test_a_pool_that_is_gone_is_counted_no_more() -> None:
     counted([pool()], {})
     counted([], {})
-    assert "metallb_allocator_addresses_total" not in scraped()
+    assert "metallb_allocator_addresses_total" not in scraped(CONTROLLER)
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from scapy.layers.inet6 import (
 )
 from scapy.layers.l2 import Ether
 
-from bellmetal_layer2 import ndp
+from bellmetal_layer2 import ipv6, ndp
 from bellmetal_layer2.ndp import Advertisement, Solicitation
 
 
@@ -155,7 +155,7 @@ INVALID = [  # RFC 4861, sections 7.1.1 and 7.1.2, and what they build on
         id="probe by unicast",
     ),
     pytest.param(
-        replace(SAID, destination=ndp.ALL_NODES).encode(), "solicited, and to a group", id="NA"
+        replace(SAID, destination=ipv6.ALL_NODES).encode(), "solicited, and to a group", id="NA"
     ),
 ]
 
@@ -225,7 +225,7 @@ def test_we_decode_what_scapy_builds(frame: Solicitation | Advertisement) -> Non
 
 # --- what is answered (RFC 4861, section 7.2.4) ---------------------------------------------------
 
-TO_ALL = Advertisement(EVERYBODY_MAC, B, TARGET, ndp.ALL_NODES, TARGET, B, override=True)
+TO_ALL = Advertisement(EVERYBODY_MAC, B, TARGET, ipv6.ALL_NODES, TARGET, B, override=True)
 ANSWERS = [
     pytest.param(ASKED, SAID, id="by multicast"),
     pytest.param(DIRECT, SAID, id="by unicast, without its MAC: where it came from"),
@@ -250,4 +250,4 @@ def test_an_announcement_overrides_and_is_nobodys_answer() -> None:
 def test_the_group_of_an_address_and_its_mac() -> None:
     assert ndp.solicited_node(TARGET) == GROUP
     assert ndp.group_mac(GROUP) == GROUP_MAC
-    assert ndp.group_mac(ndp.ALL_NODES) == EVERYBODY_MAC
+    assert ndp.group_mac(ipv6.ALL_NODES) == EVERYBODY_MAC

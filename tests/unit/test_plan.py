@@ -70,6 +70,24 @@ def test_the_json(report: Report, golden: Golden) -> None:
     assert len(json.loads(as_json(report, True))["services"]) == len(report.rows)
 
 
+async def test_addresses_that_nobody_would_announce_any_more_are_told(stage: Stage) -> None:
+    stage.pool("main", "192.0.2.0/28")
+    stage.service("web", "192.0.2.1")
+    stage.serves("web", "n1")
+    stage.advertise("lan")
+    said = (
+        "shop/web: 192.0.2.1 is not announced: no L2Advertisement or BGPAdvertisement selects pool"
+    )
+    report = await stage.plan(delete=("l2advertisement/lan",))
+    assert report.exit_status == 3
+    assert f'Nobody would announce any more:\n  {said} "main" and this Service' in table(report)
+    assert "1 keeps; 1 announced by nobody any more" in table(report)
+    (silent,) = json.loads(as_json(report, False))["silenced"]
+    assert (silent["address"], silent["services"]) == ("192.0.2.1", ["shop/web"])
+    report = await stage.plan(pool_file("main", "192.0.2.0/27"))
+    assert (report.silenced, report.exit_status) == ((), 0)
+
+
 def test_the_help(
     golden: Golden, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -195,7 +213,8 @@ def test_settings_of_a_plan() -> None:
     [
         pytest.param(
             "plan",
-            "bellmetal: error: plan: nothing to plan: -f FILE or --delete KIND/NAME is required",
+            "bellmetal: error: plan: nothing to plan: -f FILE, --delete KIND/NAME, --lose NODE"
+            " or --drain NODE",
             id="nothing",
         ),
         pytest.param(

@@ -61,19 +61,19 @@ def the_announcement(world: Cluster, **fields: Any) -> Announcement:
         pytest.param(
             cluster(WEB, advertisements=[]),
             WithheldReason.NO_ADVERTISEMENT,
-            'no L2Advertisement selects pool "main" and this Service',
+            'no L2Advertisement or BGPAdvertisement selects pool "main" and this Service',
             id="no advertisement at all",
         ),
         pytest.param(
             cluster(WEB, advertisements=[advertisement(pools="other")]),
             WithheldReason.NO_ADVERTISEMENT,
-            'no L2Advertisement selects pool "main" and this Service',
+            'no L2Advertisement or BGPAdvertisement selects pool "main" and this Service',
             id="none for its pool",
         ),
         pytest.param(
             cluster(WEB, advertisements=[advertisement(service_selectors=(labelled(a="b"),))]),
             WithheldReason.NO_ADVERTISEMENT,
-            'no L2Advertisement selects pool "main" and this Service',
+            'no L2Advertisement or BGPAdvertisement selects pool "main" and this Service',
             id="none for its labels",
         ),
         pytest.param(
@@ -96,15 +96,28 @@ def the_announcement(world: Cluster, **fields: Any) -> Announcement:
         ),
         pytest.param(
             cluster(WEB, nodes=[node("n1", network_unavailable=True)]),
-            WithheldReason.NO_NODES,
-            "no usable node is selected by L2Advertisement all",
+            WithheldReason.NO_NETWORK,
+            "every node that L2Advertisement all selects has the condition NetworkUnavailable",
             id="no node with network",
         ),
         pytest.param(
             cluster(WEB, nodes=[node("n1", labels={Node.EXCLUDED: ""})]),
+            WithheldReason.EXCLUDED,
+            "every node that L2Advertisement all selects has the label"
+            " node.kubernetes.io/exclude-from-external-load-balancers",
+            id="no node that is not excluded",
+        ),
+        pytest.param(
+            cluster(
+                WEB,
+                nodes=[
+                    node("n1", labels={Node.EXCLUDED: ""}),
+                    node("n2", network_unavailable=True),
+                ],
+            ),
             WithheldReason.NO_NODES,
             "no usable node is selected by L2Advertisement all",
-            id="no node that is not excluded",
+            id="one node excluded, the other without network",
         ),
         pytest.param(
             cluster(WEB, endpoints={}),

@@ -35,9 +35,11 @@ class Passes:
 
 @contextlib.asynccontextmanager
 async def running(
-    step: Callable[[], Awaitable[None]], pause: float = 0.01
+    step: Callable[[], Awaitable[None]],
+    pause: float = 0.01,
+    hasten: Callable[[], Awaitable[None]] | None = None,
 ) -> AsyncIterator[Reconciler]:
-    reconciler = Reconciler(step, pause)
+    reconciler = Reconciler(step, pause, hasten)
     task = asyncio.create_task(reconciler.run())
     await asyncio.sleep(0)
     try:
@@ -146,3 +148,56 @@ async def test_a_cancelled_pass_ends_the_loop() -> None:
         reconciler.poke()
         await asyncio.sleep(1)
     assert passes.times == [0.0]
+
+
+async def test_what_cannot_wait_is_served_in_the_pause_which_is_as_long_as_the_pass() -> None:
+    passes, haste = Passes(length=0.4), Passes()
+    async with running(passes, hasten=haste) as reconciler:
+        reconciler.poke()
+        await asyncio.sleep(0.5)
+        reconciler.poke()
+        await asyncio.sleep(0.1)
+        reconciler.poke()
+        await asyncio.sleep(5)
+    assert haste.times == [0.5, 0.6]
+    assert passes.times == [0.0, 0.8], "and then all is looked at, once"
+
+
+async def test_a_pause_has_an_end() -> None:
+    passes, haste = Passes(length=30.0), Passes()
+    async with running(passes, hasten=haste) as reconciler:
+        reconciler.poke()
+        await asyncio.sleep(10)
+        reconciler.poke()
+        await asyncio.sleep(90)
+    assert passes.times == [0.0, 31.0]
+    assert haste.times == [30.0], "what came during a pass waits no longer"
+
+
+async def test_haste_never_runs_beside_a_pass() -> None:
+    running_now: list[str] = []
+
+    async def take(what: str, seconds: float) -> None:
+        assert not running_now, f"{what} beside {running_now}"
+        running_now.append(what)
+        await asyncio.sleep(seconds)
+        running_now.remove(what)
+
+    async with running(lambda: take("pass", 0.3), hasten=lambda: take("haste", 2.0)) as it:
+        for _ in range(100):
+            it.poke()
+            await asyncio.sleep(0.07)
+
+
+async def test_what_fails_in_haste_is_left_to_the_next_pass(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    passes, haste = Passes(length=0.4), Passes(RuntimeError("no"))
+    caplog.set_level(logging.INFO)
+    async with running(passes, hasten=haste) as reconciler:
+        reconciler.poke()
+        await asyncio.sleep(0.5)
+        reconciler.poke()
+        await asyncio.sleep(5)
+    assert passes.times == [0.0, 0.8]
+    assert "left to the next pass: no" in caplog.text

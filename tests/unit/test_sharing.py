@@ -184,3 +184,20 @@ def test_shared_addresses_are_adopted_from_what_is_shown() -> None:
         pools=[ONE],
     )
     assert given(world, {}) == {"shop/a": HERE, "shop/b": HERE}
+
+
+def test_who_turns_to_another_class_and_still_shows_a_shared_address_keeps_its_ports() -> None:
+    stranger = service(
+        "shop/gone",
+        shown="192.0.2.1",
+        shown_pool="small",
+        ours=False,
+        wants_address=False,
+        sharing=sharing("k", "TCP/443"),
+    )
+    stays = service("shop/stays", sharing=sharing("k", "TCP/80"))
+    new = service("shop/new", sharing=sharing("k", "TCP/443"))
+    world = cluster(stranger, stays, new, pools=[pool("small", "192.0.2.1/32")])
+    found = allocate(world, held(holding("192.0.2.1", stays)), NOW)
+    assert found.granted.keys() == {"shop/stays"}
+    assert found.refused.keys() == {"shop/new"}

@@ -7,7 +7,8 @@ from collections.abc import Iterable
 import msgspec
 import pytest
 
-from bellmetal import kube, metrics, resources
+from bellmetal import kube, resources
+from bellmetal import speaker_metrics as metrics
 from bellmetal.addresses import parse_address
 from bellmetal.allocation import Allocations
 from bellmetal.cluster import Condition
@@ -98,7 +99,6 @@ class Story:
             "metallb-system",
             Identity("n1", 1, "10.0.0.1"),
             self,  # type: ignore[arg-type]
-            lambda: None,
         )
 
     def record(self, about: object, reason: str, message: str, **_: object) -> None:

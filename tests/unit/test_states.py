@@ -27,7 +27,7 @@ class Watched(SmallApi):
         self.told: asyncio.Queue[tuple[str, Json]] = asyncio.Queue()
 
     async def watch(
-        self, type_: Any, path: str, version: str, labels: str = ""
+        self, type_: Any, path: str, version: str, labels: str = "", fields: str = ""
     ) -> AsyncIterator[Any]:
         while True:
             event, body = await self.told.get()

@@ -121,10 +121,26 @@ def test_of_a_pool_that_cannot_be_read_nothing_is_said_to_lie_outside() -> None:
 
 
 @pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (
+            bgp_object,
+            'did you mean "bellmetal.io/med"?',
+        ),
+        (peer_object, 'did you mean "bellmetal.io/passive"?'),
+    ],
+)
+def test_a_typo_leaves_kinds_of_bgp_in_force(make: Any, message: str) -> None:
+    typo = "meds" if make is bgp_object else "pasive"
+    validated = check(make("x", meta={"annotations": {f"bellmetal.io/{typo}": "1"}}))
+    [no] = validated.problems
+    assert no.message == f"unknown annotation; {message}"
+    assert [*validated.config.bgp_advertisements, *validated.config.peers]
+
+
+@pytest.mark.parametrize(
     ("kind", "make"),
     [
-        ("BGPAdvertisement", bgp_object),
-        ("BGPPeer", peer_object),
         ("BFDProfile", profile_object),
         ("Community", community_object),
     ],

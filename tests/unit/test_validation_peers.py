@@ -47,6 +47,7 @@ def test_a_peer_becomes_a_noun() -> None:
     assert found.config.peers == (
         Peer(
             name="tor",
+            uid="uid-metallb-system-tor",
             my_asn=64500,
             peer_asn=64501,
             local_asn=64512,
@@ -210,7 +211,7 @@ def test_problems_of_a_peer(spec: dict[str, Any], problems: list[str]) -> None:
             None,
             [
                 'BGPPeer/tor spec.bfdProfile: there is no BFDProfile "fats"; there is no profile'
-                " at all; the session is without BFD"
+                " at all; BFD runs with its default times"
             ],
             id="no profile",
         ),
@@ -218,7 +219,7 @@ def test_problems_of_a_peer(spec: dict[str, Any], problems: list[str]) -> None:
             profile_object("fast"),
             [
                 'BGPPeer/tor spec.bfdProfile: there is no BFDProfile "fats"; did you mean "fast"?;'
-                " the session is without BFD"
+                " BFD runs with its default times"
             ],
             id="a similar name",
         ),
@@ -227,19 +228,19 @@ def test_problems_of_a_peer(spec: dict[str, Any], problems: list[str]) -> None:
             [
                 "BFDProfile/fats spec.minimumTtl: invalid minimum ttl value: invalid value 255,"
                 " must be in 1-254 range",
-                "BGPPeer/tor spec.bfdProfile: BFDProfile/fats is invalid; the session is without"
-                " BFD",
+                "BGPPeer/tor spec.bfdProfile: BFDProfile/fats is invalid; BFD runs with its"
+                " default times",
             ],
             id="an invalid one",
         ),
     ],
 )
-def test_a_peer_whose_profile_is_not_there_is_without_bfd(
+def test_a_peer_whose_profile_is_not_there_has_bfds_default_times(
     profile: Any, problems: list[str]
 ) -> None:
     validated = check(peer_object(bfd_profile="fats"), *([profile] if profile else []))
     assert [str(item) for item in validated.problems] == problems
-    assert [peer.bfd_profile for peer in validated.config.peers] == [""]
+    assert [peer.bfd_profile for peer in validated.config.peers] == ["fats"]
 
 
 # --- two peers on one node -----------------------------------------------------------------------

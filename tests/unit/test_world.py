@@ -184,6 +184,24 @@ def test_the_cluster_of_a_moment() -> None:
     assert (cluster.nodes, cluster.speakers) == ({"n1": node("n1")}, {"n1"})
 
 
+def test_a_copy_that_is_still_hears_no_more_news() -> None:
+    world = World("", False)
+    world.nodes.take(node_object("n1"))
+    world.pools.take(pool_object("main"))
+    world.reports.take(report_object("n1"))
+    world.observe(0.0)
+    still = world.still()
+    before = still.cluster(still.validated().config)
+    world.nodes.take(node_object("n2"))
+    world.nodes.remove("n1")
+    world.pools.remove("metallb-system/main")
+    world.reports.remove("metallb-system/n1")
+    world.observe(1.0)
+    assert still.cluster(still.validated().config) == before
+    assert world.cluster(world.validated().config) != before
+    assert [pool.name for pool in before.config.pools] == ["main"]
+
+
 def test_the_configuration_is_validated_anew_only_when_it_changed() -> None:
     world = World("", False)
     world.pools.take(pool_object(meta={"resource_version": "1"}))

@@ -405,3 +405,36 @@ async def test_a_superseded_status_is_deleted_and_one_that_is_gone_is_fine() -> 
     await carried.delete_l2_status("l2-a")
     await carried.delete_l2_status("l2-a")
     assert api.objects == {}
+
+
+async def test_what_something_has_left_is_written_after_where_it_came() -> None:
+    api = SmallApi()
+    carried = Writer(api, "metallb-system", World("", False).slices)
+    names = ("bgp-0", "bgp-1", "bgp-2")
+    left, came, gone = (slice_object(name, resource_version="") for name in names)
+    api.put(f"{SLICES}/bgp-2", gone)
+    await load(carried, api)
+    await carried.write_slices(SliceChanges((came,), (left,), (carried.slices["bgp-2"],)))
+    written = [item.body["metadata"]["name"] for item in api.writes() if item.body]
+    assert (written, api.writes()[-1].method) == (["bgp-1", "bgp-0"], "DELETE")
+
+
+class Older(SmallApi):
+    """An API server whose CRD does not know routes yet: it stores the rest."""
+
+    def _store(self, path: str, body: Any) -> Any:
+        spec = {key: value for key, value in body.get("spec", {}).items() if key != "routes"}
+        return super()._store(path, body | {"spec": spec})
+
+
+async def test_slices_of_an_older_crd_are_complained_of_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    carried = Writer(Older(), "metallb-system", World("", False).slices)
+    routes = [resources.SliceRoute("192.0.2.1/32", "bgp-all")]
+    for version in ("", "1"):
+        item = slice_object("bgp-0", routes=routes, resource_version=version)
+        await carried.write_slices(SliceChanges((item,)))
+    assert caplog.messages == [
+        "AnnouncementSlice/bgp-0 is not stored as it was written: apply the new CRDs"
+    ]

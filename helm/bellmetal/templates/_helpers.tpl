@@ -42,7 +42,12 @@ app.kubernetes.io/component: {{ last . }}
 
 {{- define "bellmetal.image" -}}
 {{- $root := first . -}}
-{{- $image := mergeOverwrite (deepCopy $root.Values.image) (index $root.Values (last .)).image -}}
+{{- $image := deepCopy $root.Values.image -}}
+{{- range $key, $value := (index $root.Values (last .)).image -}}
+{{- if $value -}}
+{{- $_ := set $image $key $value -}}
+{{- end -}}
+{{- end -}}
 image: {{ printf "%s:%s" $image.repository (default $root.Chart.AppVersion $image.tag) | quote }}
 imagePullPolicy: {{ $image.pullPolicy }}
 {{- end }}
@@ -77,6 +82,9 @@ nodeSelector:
 {{- with $values.priorityClassName }}
 priorityClassName: {{ . }}
 {{- end }}
+{{- with $values.runtimeClassName }}
+runtimeClassName: {{ . }}
+{{- end }}
 {{- with $root.Values.imagePullSecrets }}
 imagePullSecrets:
   {{- toYaml . | nindent 2 }}
@@ -97,8 +105,24 @@ ports:
 {{- end }}
 {{- end }}
 
+{{- define "bellmetal.healthArgument" -}}
+{{- $port := include "bellmetal.probePort" (index (first .).Values (last .)).readinessProbe }}
+{{- if ne $port "17472" }}
+- --health-probe-port={{ $port }}
+{{- end }}
+{{- end }}
+
 {{- define "bellmetal.admissionSecret" -}}
 {{- default (printf "%s-admission" (include "bellmetal.fullname" .)) .Values.controller.admission.existingSecret }}
+{{- end }}
+
+{{- define "bellmetal.memberSecret" -}}
+{{- default "memberlist" .Values.speaker.secretName }}
+{{- end }}
+
+{{/* Takes a probe. */}}
+{{- define "bellmetal.probePort" -}}
+{{- default 17472 .port | int }}
 {{- end }}
 
 {{/* Takes (list VALUES-OF-A-PROGRAM HOST), the host being empty for the pod's own address. */}}
@@ -110,11 +134,11 @@ ports:
 {{ $kind }}:
   httpGet:
     path: {{ $path }}
-    port: 17472
+    port: {{ include "bellmetal.probePort" $probe }}
     {{- with $host }}
     host: {{ . }}
     {{- end }}
-  {{- toYaml (omit $probe "enabled") | nindent 2 }}
+  {{- toYaml (omit $probe "enabled" "port") | nindent 2 }}
 {{- end }}
 {{- end }}
 {{- end }}

@@ -1,4 +1,4 @@
-"""``bellmetal drain``: keeps a node free of addresses, and waits until it answers for none.
+"""``bellmetal drain``: keeps a node free of addresses and routes, and waits until it has none.
 
 The order is an annotation on the Node, which stands until ``--undo``; the controller and the
 speakers carry it out.
@@ -18,10 +18,13 @@ from bellmetal import resources
 from bellmetal.addresses import IPAddress, printable
 from bellmetal.api import ApiError, Client, find_access
 from bellmetal.cli.owners import NODE_LABEL, NotFoundError, Owners, Say, held_on, users
+from bellmetal.cli.voice import failed, voice
+from bellmetal.cli.withdrawal import Withdrawal, announced_by
 from bellmetal.config import DRAIN
 from bellmetal.errands import DrainSettings
-from bellmetal.intents import Announcement, SliceContents
+from bellmetal.intents import Announcement
 from bellmetal.settings import SettingsError
+from bellmetal.slices import SliceContents
 
 VERSION = 1
 POLL = 0.2  # seconds between two looks
@@ -53,35 +56,25 @@ class Drained:
     message: str = ""
     left: dict[IPAddress, tuple[str, float]] = field(default_factory=dict)
     staying: dict[IPAddress, str] = field(default_factory=dict)
+    routes: Withdrawal | None = None
 
 
 def main(settings: DrainSettings) -> int:
     """Prints what becomes of it; the exit status is in the help."""
-    said: Say = _silent if settings.output == "json" else _print
+    said = voice(settings.output)
     try:
         drained = asyncio.run(_drain(settings, said))
+    except BrokenPipeError:  # of our own output: nobody reads it any more
+        raise
     except NotFoundError as error:
-        return _failed(error, 2)
+        return failed("drain", error, 2)
     except (SettingsError, ApiError, OSError) as error:
-        return _failed(error, 1)
+        return failed("drain", error, 1)
     except KeyboardInterrupt:
         print(f"bellmetal drain: not waiting; the order on {settings.node} stands", file=sys.stderr)
         return 130
     print(as_json(drained) if settings.output == "json" else printable(drained.message))
     return drained.outcome.exit_status
-
-
-def _print(text: str) -> None:
-    print(printable(text), flush=True)
-
-
-def _silent(_: str) -> None:
-    """For JSON there is one answer, at the end."""
-
-
-def _failed(error: Exception, status: int) -> int:
-    print(f"bellmetal drain: {printable(str(error))}", file=sys.stderr)
-    return status
 
 
 def as_json(drained: Drained) -> str:
@@ -90,7 +83,7 @@ def as_json(drained: Drained) -> str:
         {"address": str(address), "to": node, "milliseconds": round(took * 1e3)}
         for address, (node, took) in drained.left.items()
     ]
-    body = {
+    body: dict[str, Any] = {
         "version": VERSION,
         "outcome": drained.outcome.value,
         "node": drained.node,
@@ -98,6 +91,9 @@ def as_json(drained: Drained) -> str:
         "staying": [{"address": str(a), "reason": why} for a, why in drained.staying.items()],
         "message": drained.message,
     }
+    if drained.routes is not None:
+        staying = [{"prefix": str(p), "reason": why} for p, why in drained.routes.staying.items()]
+        body["routes"] = {"withdrawn": drained.routes.left, "staying": staying}
     return json.dumps(body, indent=2, ensure_ascii=False)
 
 
@@ -121,7 +117,8 @@ async def _undo(client: Client, node: resources.Node) -> Drained:
     if was:
         body = {"metadata": {"annotations": {DRAIN: None}}}
         await client.patch(resources.Node, f"/api/v1/nodes/{name}", body)
-    said = f"{name} may own addresses again; none moves back because of that"
+    said = f"{name} may own addresses again; none moves back because of that;"
+    said += " its routes are announced again by BGP at once"
     message = said if was else f"nothing to do: {name} has no annotation {DRAIN}"
     return Drained(name, Outcome.UNDONE, message)
 
@@ -139,6 +136,9 @@ class Draining:
         contents = await self._owners.slices()
         before = held_on(self._node, contents.announcements)
         self._say(f"{self._node} owns {len(before)} address{'es' * (len(before) != 1)}")
+        if prefixes := announced_by(self._node, contents):
+            self._result.routes = Withdrawal(self._node, prefixes)
+            self._say(f"{self._node} announces {len(prefixes)} route{'s' * (len(prefixes) != 1)}")
         body = {"metadata": {"annotations": {DRAIN: "true"}}}
         path = f"/api/v1/nodes/{self._node}"
         await self._owners.client.patch(resources.Node, path, body)
@@ -149,6 +149,7 @@ class Draining:
         try:
             async with asyncio.timeout(settings.timeout):
                 await self._wait({item.address: item for item in before})
+                await self._wait_for_routes()
         except TimeoutError:
             return self._late(settings.timeout)
         if self._result.staying:
@@ -185,6 +186,21 @@ class Draining:
                 return
             await asyncio.sleep(POLL)
 
+    async def _wait_for_routes(self) -> None:
+        """Until those that others announce as well are withdrawn."""
+        routes = self._result.routes
+        if routes is None:
+            return
+        while True:
+            took = asyncio.get_running_loop().time() - self._began
+            leaving = routes.leaving(await self._owners.slices(), took)
+            told = await self._owners.routed(self._node) if leaving else ()
+            if routes.done(leaving, told):
+                break
+            await asyncio.sleep(POLL)
+        number = routes.left
+        self._say(f"  {number} route{'s' * (number != 1)} withdrawn, after {took:.2f} s")
+
     def _why_here(
         self,
         now: Announcement | None,
@@ -215,22 +231,33 @@ class Draining:
     def _done(self) -> Drained:
         found = self._result
         self._tell_staying()
+        kept = []
         if found.staying:
+            kept.append(f"{len(found.staying)} that no other node may own")
+        if found.routes is not None and found.routes.staying:
+            kept.append(f"{len(found.routes.staying)} that no other node announces")
+        if kept:
             found.outcome = Outcome.PARTLY
-            number = len(found.staying)
-            found.message = f"{self._node} keeps {number} that no other node may own"
+            found.message = f"{self._node} keeps {', and '.join(kept)}"
         else:
             found.outcome = Outcome.DRAINED
-            found.message = f"{self._node} answers for no address; undo: {self._undo_command}"
+            what = "address" if found.routes is None else "address and announces no route"
+            found.message = f"{self._node} answers for no {what}; undo: {self._undo_command}"
         return found
 
     def _late(self, waited: float) -> Drained:
         found = self._result
         self._tell_staying()
         found.outcome = Outcome.LATE
-        found.message = f"{self._node} still has {len(found.staying)} after {waited:g} s;"
+        found.message = f"{self._node} still has {self._remaining()} after {waited:g} s;"
         found.message += f" the order stands; undo: {self._undo_command}"
         return found
+
+    def _remaining(self) -> str:
+        routes = self._result.routes
+        if routes is None or self._result.staying:
+            return str(len(self._result.staying))
+        return "routes to withdraw"
 
     @property
     def _undo_command(self) -> str:
@@ -239,3 +266,6 @@ class Draining:
     def _tell_staying(self) -> None:
         for address, why in self._result.staying.items():
             self._say(f"  {address} stays: {why}")
+        routes = self._result.routes
+        for prefix, why in routes.staying.items() if routes is not None else ():
+            self._say(f"  the route {prefix} stays: {why}")

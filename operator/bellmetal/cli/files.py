@@ -74,10 +74,10 @@ _Loader.add_implicit_resolver("tag:yaml.org,2002:float", FLOAT, list("-+01234567
 
 def read_files(names: Iterable[str]) -> list[Document]:
     """All documents in the order of the files; raises FileError."""
-    return [document for name in names for place in _places(name) for document in _read(*place)]
+    return [document for name in names for place in places(name) for document in _read(*place)]
 
 
-def _places(name: str) -> Iterator[tuple[str, bytes]]:
+def places(name: str) -> Iterator[tuple[str, bytes]]:
     """What to call a source, and its bytes."""
     try:
         if name == "-":
@@ -97,8 +97,14 @@ def _places(name: str) -> Iterator[tuple[str, bytes]]:
 
 
 def _read(name: str, data: bytes) -> Iterator[Document]:
+    for place, body in load(name, data, _Loader):
+        yield from _objects(place, body)
+
+
+def load(name: str, data: bytes, loader: Any) -> Iterator[tuple[str, Any]]:
+    """The YAML documents of a source that say something, each with its place; raises FileError."""
     number = 0
-    documents = yaml.load_all(data, _Loader)
+    documents = yaml.load_all(data, loader)
     while True:
         place = f"{name}, document {number + 1}"
         try:
@@ -111,7 +117,7 @@ def _read(name: str, data: bytes) -> Iterator[Document]:
             raise FileError(f"{place}: cannot be read as YAML") from error
         number += 1
         if body is not None:
-            yield from _objects(place, body)
+            yield place, body
 
 
 def _yaml_fault(error: yaml.YAMLError) -> str:
@@ -131,7 +137,7 @@ def _token(quoted: re.Match[str]) -> str:
 
 def _objects(place: str, body: Any) -> Iterator[Document]:
     if not isinstance(body, dict):
-        raise FileError(f"{place}: is {_form(body)}, not an object")
+        raise FileError(f"{place}: is {form(body)}, not an object")
     for key in ("apiVersion", "kind"):
         if key not in body:
             raise FileError(f"{place}: {key} is missing")
@@ -140,7 +146,7 @@ def _objects(place: str, body: Any) -> Iterator[Document]:
     if kind.endswith("List") and "items" in body:
         items = body["items"] or []
         if not isinstance(items, list):
-            raise FileError(f"{place}: {kind} items: is {_form(items)}, not a list")
+            raise FileError(f"{place}: {kind} items: is {form(items)}, not a list")
         for number, item in enumerate(items, 1):
             yield from _objects(f"{place}, item {number}", item)
         return
@@ -155,29 +161,29 @@ def _plain(what: str, body: Json) -> Json:
         raise FileError(f"{what}: has something in it that JSON cannot say") from error
     metadata = found.setdefault("metadata", {})
     if not isinstance(metadata, dict):
-        raise FileError(f"{what} metadata: is {_form(metadata)}, not an object")
+        raise FileError(f"{what} metadata: is {form(metadata)}, not an object")
     for key in ("name", "namespace"):
         if metadata.get(key) is not None:
             _check_text(f"{what} metadata", metadata, key, ".")
     for key in ("labels", "annotations"):
         texts = metadata.get(key) or {}
         if not isinstance(texts, dict):
-            raise FileError(f"{what} metadata.{key}: is {_form(texts)}, not an object")
+            raise FileError(f"{what} metadata.{key}: is {form(texts)}, not an object")
         for name, text in texts.items():
             if text is not None and not isinstance(text, str):
                 hint = "put it in quotes"
                 raise FileError(
-                    f"{what} metadata.{key}[{name}]: is {_form(text)}, not a text; {hint}"
+                    f"{what} metadata.{key}[{name}]: is {form(text)}, not a text; {hint}"
                 )
     return found
 
 
 def _check_text(what: str, body: Json, key: str, join: str = ": ") -> None:
     if not isinstance(body[key], str):
-        raise FileError(f"{what}{join}{key}: is {_form(body[key])}, not a text")
+        raise FileError(f"{what}{join}{key}: is {form(body[key])}, not a text")
 
 
-def _form(value: Any) -> str:
+def form(value: Any) -> str:
     """The form of a value, never the value."""
     if value is None:
         return "nothing"

@@ -16,10 +16,12 @@ from bellmetal import resources
 from bellmetal.addresses import AddressError, IPAddress, parse_address, printable
 from bellmetal.api import JSON_PATCH, ApiError, Client, find_access
 from bellmetal.cli.owners import NAME_LABEL, NotFoundError, Owners, Say, Told, texts
+from bellmetal.cli.voice import failed, voice
 from bellmetal.config import MOVE_TO
 from bellmetal.errands import MoveSettings
-from bellmetal.intents import Announcement, SliceContents
+from bellmetal.intents import Announcement
 from bellmetal.settings import SettingsError
+from bellmetal.slices import SliceContents
 
 VERSION = 1
 POLL = 0.05  # seconds between two looks
@@ -55,31 +57,20 @@ class Moved:
 
 def main(settings: MoveSettings) -> int:
     """Prints what becomes of it; the exit status is in the help."""
-    said: Say = _silent if settings.output == "json" else _print
+    said = voice(settings.output)
     try:
         moved = asyncio.run(_move(settings, said))
+    except BrokenPipeError:  # of our own output: nobody reads it any more
+        raise
     except NotFoundError as error:
-        return _failed(error, 2)
+        return failed("move", error, 2)
     except (SettingsError, ApiError, OSError) as error:
-        return _failed(error, 1)
+        return failed("move", error, 1)
     except KeyboardInterrupt:
         print("bellmetal move: the order is withdrawn", file=sys.stderr)
         return 130
     print(as_json(moved) if settings.output == "json" else printable(moved.message))
     return moved.outcome.exit_status
-
-
-def _print(text: str) -> None:
-    print(printable(text), flush=True)
-
-
-def _silent(_: str) -> None:
-    """For JSON there is one answer, at the end."""
-
-
-def _failed(error: Exception, status: int) -> int:
-    print(f"bellmetal move: {printable(str(error))}", file=sys.stderr)
-    return status
 
 
 def as_json(moved: Moved) -> str:

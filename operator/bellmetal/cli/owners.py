@@ -14,9 +14,11 @@ from bellmetal.addresses import AddressError, IPAddress, block_of
 from bellmetal.api import ApiError, Client
 from bellmetal.follow import L2_STATUSES, SLICES
 from bellmetal.holdings import Tenure, holding_from_entry
-from bellmetal.intents import Announcement, SliceContents, read_slices
+from bellmetal.intents import Announcement
 from bellmetal.ledger import shard_name
 from bellmetal.planning import why_not
+from bellmetal.slices import SliceContents, read_slices
+from bellmetal.tidying import ROWS
 from bellmetal.world import World
 
 NAME_LABEL = "metallb.io/service-name"
@@ -59,6 +61,13 @@ class Owners:
             nodes.setdefault(f"{item.service_namespace}/{item.service_name}", set()).add(item.node)
         return nodes
 
+    async def routed(self, node: str) -> set[str]:
+        """The Services (by key) of which a node says that it has sent routes."""
+        path = ROWS.path(self._namespace)
+        found, _ = await self.client.list(ROWS.struct, path, f"{NODE_LABEL}={node}")
+        rows = [row.status for row in found if row.status.node == node]
+        return {f"{row.service_namespace}/{row.service_name}" for row in rows}
+
     async def tenure(self, address: IPAddress) -> Tenure | None:
         """Its present owner as the ledger has written it down; None: nothing, or no right."""
         block = shard_name(block_of(address))
@@ -79,9 +88,7 @@ class Owners:
         """A Node; raises NotFoundError with those that there are."""
         found, _ = await self.client.list(resources.Node, "/api/v1/nodes")
         nodes = {item.metadata.name: item for item in found}
-        if name not in nodes:
-            few = ", ".join(sorted(nodes)[:10]) + (", …" if len(nodes) > 10 else "")
-            raise NotFoundError(f'the cluster has no node "{name}"; it has {few or "none"}')
+        must_be_node(name, nodes)
         return nodes[name]
 
     async def reasons(self, node: str, addresses: Iterable[IPAddress]) -> dict[IPAddress, str]:
@@ -112,6 +119,14 @@ class Owners:
                 return []
             raise
         return [Told(item.metadata.name, item.reason, item.message) for item in items]
+
+
+def must_be_node(name: str, nodes: Iterable[str]) -> None:
+    """Raises NotFoundError, with the nodes that there are."""
+    names = sorted(nodes)
+    if name not in names:
+        few = ", ".join(names[:10]) + (", …" if len(names) > 10 else "")
+        raise NotFoundError(f'the cluster has no node "{name}"; it has {few or "none"}')
 
 
 def held_on(node: str, announcements: Mapping[IPAddress, Announcement]) -> list[Announcement]:

@@ -11,15 +11,19 @@ import os
 import sys
 from dataclasses import replace
 
+from bellmetal.absence import silenced
 from bellmetal.api import ApiError, Client, find_access
 from bellmetal.cli.files import Document, FileError, read_files
 from bellmetal.cli.proposal import ADDRESSED, Change, Desk, Proposal
-from bellmetal.cli.report import Report, as_json, print_table, printable
+from bellmetal.cli.report import Report, as_json, print_table
+from bellmetal.cli.voice import failed
 from bellmetal.cluster import Cluster
 from bellmetal.comparison import Moment, compare, decide, follow, moves, renumbers
 from bellmetal.config import OnOrphan
 from bellmetal.events import timestamp
+from bellmetal.intents import Intents
 from bellmetal.ledger import Ledger
+from bellmetal.planning import plan as make_intents
 from bellmetal.settings import PlanSettings, SettingsError
 from bellmetal.world import World
 
@@ -32,9 +36,9 @@ def main(settings: PlanSettings) -> int:
         documents = read_files(settings.files)
         report = asyncio.run(_plan(settings, documents))
     except FileError as error:
-        return _failed(error, 2)
+        return failed("plan", error, 2)
     except (SettingsError, ApiError, OSError) as error:
-        return _failed(error, 1)
+        return failed("plan", error, 1)
     _print(settings, report)
     return report.exit_status
 
@@ -52,11 +56,6 @@ def _print(settings: PlanSettings, report: Report) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _failed(error: Exception, status: int) -> int:
-    print(f"bellmetal plan: {printable(str(error))}", file=sys.stderr)
-    return status
-
-
 async def _plan(settings: PlanSettings, documents: list[Document]) -> Report:
     async with Client(find_access()) as client:
         return await plan(client, settings, documents, timestamp())
@@ -69,7 +68,18 @@ async def plan(
 
     Raises FileError, SettingsError and ApiError.
     """
-    world, ledger = await _load(client, settings)
+    return await plan_on(client, *await load(client, settings), settings, documents, now)
+
+
+async def plan_on(
+    client: Client,
+    world: World,
+    ledger: Ledger,
+    settings: PlanSettings,
+    documents: list[Document],
+    now: str,
+) -> Report:
+    """The same on a world that was loaded, which is then as the documents make it."""
     desk = Desk(world, settings.namespace)
     proposal = desk.propose(documents, settings.delete, settings.replace)
     live = await desk.fetch(client, proposal.changes)
@@ -84,20 +94,28 @@ async def plan(
             steps.append(_cluster(world))
     after = follow(before, _cluster(world), now)
     rows = compare(before, after)
+    told = tuple((_intents(moment), moment.allocations) for moment in (before, after))
     return Report(
         rows=rows,
         problems=proposal.unknown + world.validated().problems,
         old_problems=frozenset(str(problem) for problem in old.problems),
         ignored=proposal.ignored,
         moves=moves(rows, compare(before, _one_by_one(before, steps, now))),
+        silenced=silenced(told[0], told[1]),
     )
 
 
-async def _load(client: Client, settings: PlanSettings) -> tuple[World, Ledger]:
+def _intents(moment: Moment) -> Intents:
+    return make_intents(moment.cluster, moment.allocations, moment.held, {})
+
+
+async def load(client: Client, settings: PlanSettings) -> tuple[World, Ledger]:
+    """The cluster as it is; raises SettingsError and ApiError."""
     world = World(settings.lb_class, False, settings.on_orphan)
     ledger = Ledger(client, settings.namespace)
     await world.load(client, settings.namespace)
     await ledger.load()
+    world.observe(0.0)
     if settings.namespace not in world.namespaces.nouns:
         raise SettingsError(f"the cluster has no namespace {settings.namespace}: --namespace")
     return world, ledger

@@ -316,22 +316,23 @@ def _unknown_fields(document: Document, struct: type[resources.Object]) -> Itera
         return
     info = inspect.type_info(struct)
     body = {key: value for key, value in document.body.items() if key not in ("metadata", "status")}
-    for path, message in _strangers(body, info, ""):
+    for path, message in strangers(body, info, ""):
         yield Problem(document.kind, document.name, path, message)
 
 
-def _strangers(value: Any, info: inspect.Type, path: str) -> Iterator[tuple[str, str]]:
+def strangers(value: Any, info: inspect.Type, path: str) -> Iterator[tuple[str, str]]:
+    """Paths of fields that a type does not have, each with a sentence."""
     if isinstance(info, inspect.UnionType):
         for option in info.types:
-            yield from _strangers(value, option, path)
+            yield from strangers(value, option, path)
     elif isinstance(info, inspect.ListType) and isinstance(value, Sequence):
         for index, item in enumerate(value):
-            yield from _strangers(item, info.item_type, f"{path}[{index}]")
+            yield from strangers(item, info.item_type, f"{path}[{index}]")
     elif isinstance(info, inspect.StructType) and isinstance(value, Mapping):
         fields = {field.encode_name: field.type for field in info.fields}
         for key, item in value.items():
             here = f"{path}.{key}" if path else key
             if key in fields:
-                yield from _strangers(item, fields[key], here)
+                yield from strangers(item, fields[key], here)
             else:
                 yield here, f"unknown field{hint(key, sorted(fields), 'there is none')}"

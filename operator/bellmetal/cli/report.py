@@ -5,7 +5,6 @@ The shape of the JSON is kept as long as its ``version`` is 1; keys may be added
 
 from __future__ import annotations
 
-import io
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -17,14 +16,15 @@ from rich.table import Table
 from rich.text import Text
 
 from bellmetal import kube
+from bellmetal.absence import Change
 from bellmetal.addresses import IPAddress
 from bellmetal.cli.proposal import Ignored
+from bellmetal.cli.sheet import sheet
 from bellmetal.comparison import Outcome, Row
 from bellmetal.config import Problem
 from bellmetal.intents import Allocation
 
 VERSION = 1
-AS_LONG_AS_NEEDED = 100_000  # columns of what is no terminal
 COLOURS = {
     Outcome.KEEPS: "green",
     Outcome.GETS: "cyan",
@@ -46,20 +46,23 @@ VERBS = {
 @dataclass(frozen=True, slots=True)
 class Report:
     """All that a plan says. ``moves``: rows as they are if the objects are applied one by one and
-    the controller looks in between, where that moves what the plan says is kept."""
+    the controller looks in between, where that moves what the plan says is kept. ``silenced``:
+    addresses that stay and that nobody would announce any more."""
 
     rows: tuple[Row, ...]
     problems: tuple[Problem, ...] = ()
     old_problems: frozenset[str] = frozenset()  # as text: those that are there already
     ignored: tuple[Ignored, ...] = ()
     moves: tuple[Row, ...] = ()
+    silenced: tuple[Change, ...] = ()
 
     @property
     def exit_status(self) -> int:
-        """4: the configuration has problems; 3: an address is lost or changed; else 0."""
+        """4: the configuration has problems; 3: an address is lost, changed or silent; else 0."""
         if self.problems:
             return 4
-        return 3 if self.moves or any(row.hurts for row in self.rows) else 0
+        hurts = self.moves or self.silenced or any(row.hurts for row in self.rows)
+        return 3 if hurts else 0
 
     @property
     def counts(self) -> Counter[Outcome]:
@@ -84,6 +87,8 @@ def summary(report: Report) -> str:
     said = [f"{n} {VERBS[kind][n != 1]}" for kind in Outcome if (n := counts[kind])]
     total = len(report.rows)
     line = f"{total} Service{_s(total)}" + (f": {', '.join(said)}" if said else "")
+    if number := len(report.silenced):
+        line += f"; {number} announced by nobody any more"
     if number := len(report.problems):
         line += f"; {number} problem{_s(number)}"
     return line
@@ -131,21 +136,8 @@ def _place(item: Ignored) -> str:
 
 def print_table(report: Report, everything: bool, out: TextIO) -> None:
     """With colours on a terminal; elsewhere plain, and no line is cut."""
-    console = Console(file=out, highlight=False, markup=False, emoji=False)
-    if console.is_terminal:
+    with sheet(out) as console:
         _print(report, everything, console)
-        return
-    buffer = io.StringIO()
-    plain = Console(
-        file=buffer,
-        width=AS_LONG_AS_NEEDED,
-        color_system=None,
-        highlight=False,
-        markup=False,
-        emoji=False,
-    )
-    _print(report, everything, plain)
-    out.writelines(f"{line.rstrip()}\n" for line in buffer.getvalue().splitlines())
 
 
 def _print(report: Report, everything: bool, console: Console) -> None:
@@ -176,11 +168,21 @@ def _paragraphs(report: Report) -> Iterator[tuple[str, list[Text]]]:
     if report.ignored:
         lines = [Text(f"  {printable(_place(item))}: {item.reason}") for item in report.ignored]
         yield "Ignored:", lines
+    if report.silenced:
+        yield (
+            "Nobody would announce any more:",
+            [Text(f"  {printable(silence(item))}", style="bold red") for item in report.silenced],
+        )
     if report.moves:
         yield (
             "The order matters:",
             [Text(f"  {caution(row)}", style="bold red") for row in report.moves],
         )
+
+
+def silence(item: Change) -> str:
+    """That nobody would announce an address any more."""
+    return f"{', '.join(item.services)}: {item.why or f'{item.address} is not announced'}"
 
 
 def _table(rows: list[Row], wrap: bool) -> Table:
@@ -235,6 +237,14 @@ def as_json(report: Report, everything: bool) -> str:
         "cautions": [
             {"service": row.service, "then": _addresses(row.then), "message": caution(row)}
             for row in report.moves
+        ],
+        "silenced": [
+            {
+                "address": str(item.address),
+                "services": list(item.services),
+                "message": silence(item),
+            }
+            for item in report.silenced
         ],
         "services": [_service(row) for row in report.shown(everything)],
     }

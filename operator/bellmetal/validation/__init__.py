@@ -40,6 +40,7 @@ from bellmetal.validation.labelled import Index
 from bellmetal.validation.neighbours import check_neighbours
 from bellmetal.validation.peers import read_peers
 from bellmetal.validation.pools import read_pools
+from bellmetal.validation.remotes import annotations_of_nodes
 from bellmetal.validation.report import Report, Reports
 
 __all__ = ["Objects", "Validated", "validate"]
@@ -90,6 +91,7 @@ def validate(objects: Objects) -> Validated:
         objects.peers,
         _names(objects.bfd_profiles) | objects.unreadable_names("BFDProfile"),
         {profile.name for profile in profiles},
+        nodes,
         reports,
     )
     check_neighbours(peers, nodes)
@@ -104,7 +106,7 @@ def validate(objects: Objects) -> Validated:
     )
     check_agreement(bgp_advertisements, pools, sound_peers, profiles, nodes)
     quotas = _quotas(objects.namespaces, reports)
-    _check_nodes(objects.nodes, reports)
+    _check_nodes(objects.nodes, annotations_of_nodes(objects.peers), reports)
     config = Config(
         pools=_by_name(pools),
         l2_advertisements=_by_name(l2_advertisements),
@@ -142,7 +144,10 @@ def _quotas(namespaces: Mapping[str, Labelled], reports: Reports) -> dict[str, i
     return found
 
 
-def _check_nodes(nodes: Mapping[str, Labelled], reports: Reports) -> None:
+def _check_nodes(
+    nodes: Mapping[str, Labelled], peers_say: frozenset[str], reports: Reports
+) -> None:
     for name, item in sorted(nodes.items()):
         if item.annotations:
-            read_annotations("Node", item.annotations, reports.about("Node", name, item.uid))
+            report = reports.about("Node", name, item.uid)
+            read_annotations("Node", item.annotations, report, peers_say)

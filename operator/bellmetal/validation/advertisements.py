@@ -8,11 +8,16 @@ back may go where it must not.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
 
 from bellmetal.config import (
     ANNOUNCE_EVERY,
     ANY_SUBNET,
+    COMMUNITIES,
+    MED,
+    NEXT_HOP,
+    PREPEND,
     BGPAdvertisement,
     Community,
     L2Advertisement,
@@ -22,7 +27,8 @@ from bellmetal.resources import BGPAdvertisement as BGPAdvertisementObject
 from bellmetal.resources import BGPAdvertisementSpec, PreferredNodeSelector
 from bellmetal.resources import L2Advertisement as L2AdvertisementObject
 from bellmetal.validation.annotations import read_annotations
-from bellmetal.validation.communities import Aliases, CommunityError
+from bellmetal.validation.communities import Aliases
+from bellmetal.validation.literals import CommunityError
 from bellmetal.validation.report import (
     Report,
     Reports,
@@ -118,7 +124,7 @@ def _bgp_advertisement(
     body: BGPAdvertisementObject, aliases: Aliases, report: Report
 ) -> BGPAdvertisement:
     spec = body.spec
-    read_annotations("BGPAdvertisement", body.metadata.annotations, report)
+    asked = read_annotations("BGPAdvertisement", body.metadata.annotations, report)
     length, length_v6 = _lengths(spec, report)
     if not 0 <= spec.local_pref < 2**32:
         report.add("spec.localPref", f"{spec.local_pref} is not between 0 and {2**32 - 1}")
@@ -137,7 +143,10 @@ def _bgp_advertisement(
         aggregation_length=length,
         aggregation_length_v6=length_v6,
         local_pref=spec.local_pref,
-        communities=_communities(spec.communities or [], aliases, report),
+        communities=_communities(spec.communities or [], asked, aliases, report),
+        med=asked.get(MED),
+        prepend=asked.get(PREPEND, 0),
+        next_hops=asked.get(NEXT_HOP, ()),
     )
 
 
@@ -157,9 +166,11 @@ def _lengths(spec: BGPAdvertisementSpec, report: Report) -> tuple[int, int]:
     return lengths[0], lengths[1]
 
 
-def _communities(texts: list[str], aliases: Aliases, report: Report) -> tuple[Community, ...]:
+def _communities(
+    texts: list[str], asked: Mapping[str, Any], aliases: Aliases, report: Report
+) -> tuple[Community, ...]:
     check_unique(texts, "spec.communities", "community", report)
-    found: set[Community] = set()
+    found: set[Community] = set(asked.get(COMMUNITIES, ()))
     for index, text in enumerate(texts):
         try:
             found.add(aliases.resolve(text))

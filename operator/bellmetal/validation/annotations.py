@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeAlias
@@ -27,6 +27,7 @@ from bellmetal.config import (
     RESERVE,
     OnOrphan,
 )
+from bellmetal.validation.bgp_annotations import ADVERTISEMENT, OPTIONAL, PEER
 from bellmetal.validation.durations import parse_duration
 from bellmetal.validation.ranges import read_address, read_entry
 from bellmetal.validation.report import Report, hint
@@ -46,23 +47,28 @@ Parser: TypeAlias = Callable[[str, Fault], Any]
 
 
 def read_annotations(
-    kind: str, annotations: Mapping[str, str] | None, report: Report
+    kind: str,
+    annotations: Mapping[str, str] | None,
+    report: Report,
+    others: Container[str] = (),
 ) -> dict[str, Any]:
     """What the annotations of an object of that kind ask for, by their names.
 
     One that is invalid makes the object invalid, but for an L2Advertisement, whose addresses would
-    be withdrawn. So does one that is unknown on a pool, where it takes nothing from anybody;
-    elsewhere it leaves the object in force: a typo withdraws nothing.
+    be withdrawn, and those of BGP that are optional. So does one that is unknown on a pool, where
+    it takes nothing from anybody; elsewhere it leaves the object in force: a typo withdraws
+    nothing. ``others`` are known to somebody else.
     """
     known = KNOWN.get(kind, {})
-    wrong = report.note if kind == "L2Advertisement" else report.add
     stranger = report.add if kind == "IPAddressPool" else report.note
     found: dict[str, Any] = {}
     for name, text in sorted((annotations or {}).items()):
         path = path_of(name)
         if name in known:
+            lenient = kind == "L2Advertisement" or name in OPTIONAL
+            wrong = report.note if lenient else report.add
             found[name] = known[name](text, partial(wrong, path))
-        elif name.startswith(PREFIX):
+        elif name.startswith(PREFIX) and name not in others:
             stranger(path, f"unknown annotation{_hint(kind, name)}")
     return found
 
@@ -235,6 +241,8 @@ KNOWN: Mapping[str, Mapping[str, Parser]] = {
         ON_ORPHAN: parse_on_orphan,
     },
     "L2Advertisement": {ANY_SUBNET: parse_any_subnet, ANNOUNCE_EVERY: parse_announce_every},
+    "BGPAdvertisement": ADVERTISEMENT,
+    "BGPPeer": PEER,
     "Namespace": {QUOTA: parse_quota},
     "Node": {DRAIN: parse_drain},
     "Service": {PER_FAMILY: parse_per_family, MOVE_TO: parse_move_to},

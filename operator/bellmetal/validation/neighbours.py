@@ -32,18 +32,19 @@ def check_neighbours(judged: Iterable[tuple[Peer, Report]], nodes: Index) -> Non
         readable = all(problem.path != "spec.routerID" for problem in report.problems)
         for name in sorted(names):
             site = sites.setdefault(name, _Site())
-            _compare(peer, site, said)
+            _compare(peer, name, site, said)
             if readable:
                 _compare_routers(peer, site, said)
         for (path, _), message in said.items():
             report.add(path, message)
 
 
-def _compare(peer: Peer, site: _Site, said: dict[tuple[str, str], str]) -> None:
+def _compare(peer: Peer, node: str, site: _Site, said: dict[tuple[str, str], str]) -> None:
     """Tells where a peer differs from the first on a node, once for each other peer."""
-    if peer.id and (other := site.by_id.setdefault(peer.id, peer)) is not peer:
-        said["spec.peerAddress" if peer.peer_address else "spec.interface", other.name] = (
-            f"peer {peer.id} already exists as BGPPeer/{other.name}: duplicate BGPPeers selecting"
+    remote = peer.id_on(node)
+    if remote and (other := site.by_id.setdefault(remote, peer)) is not peer:
+        said["spec.interface" if peer.interface else "spec.peerAddress", other.name] = (
+            f"peer {remote} already exists as BGPPeer/{other.name}: duplicate BGPPeers selecting"
             " the same node are not supported"
         )
     if peer.my_asn and (other := site.by_vrf.setdefault(peer.vrf, peer)).my_asn != peer.my_asn:

@@ -1,19 +1,34 @@
 """BGPPeers, each by itself. An invalid one is left out.
 
-A BFDProfile that is not there, or is invalid, is a problem that leaves the peer in force without
-BFD: its routes are worth more than the seconds by which its end is noticed sooner.
+A BFDProfile that is not there, or is invalid, is a problem that leaves the peer in force, with
+BFD's default times: to end BFD would end the session, as the router takes that for a failure.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
+from typing import Any
 
 from bellmetal.addresses import AddressError, IPAddress
-from bellmetal.config import Peer
+from bellmetal.config import (
+    ADD_PATH,
+    ADDRESS_FROM,
+    DRAIN_TIME,
+    MAX_PREFIXES,
+    PASSIVE,
+    TCP_AO,
+    TTL_SECURITY,
+    Gateway,
+    Peer,
+)
 from bellmetal.resources import BGPPeer, BGPPeerSpec
-from bellmetal.validation.annotations import read_annotations
+from bellmetal.validation.annotations import path_of, read_annotations
+from bellmetal.validation.bgp_annotations import DRAIN_SECONDS
 from bellmetal.validation.durations import parse_duration
+from bellmetal.validation.labelled import Index
 from bellmetal.validation.ranges import read_address
+from bellmetal.validation.remotes import PLACEHOLDERS, check_placeholders, read_remotes
 from bellmetal.validation.report import Report, Reports, missing, oldest_first
 from bellmetal.validation.selectors import read_selectors
 
@@ -27,40 +42,53 @@ def read_peers(
     bodies: Iterable[BGPPeer],
     profiles: Collection[str],
     sound_profiles: Collection[str],
+    nodes: Index,
     reports: Reports,
 ) -> list[tuple[Peer, Report]]:
     """All of them, oldest first, with their reports: others have still to be compared with."""
     found = []
     for body in oldest_first(bodies):
         report = reports.of(KIND, body)
-        read_annotations(KIND, body.metadata.annotations, report)
+        asked = read_annotations(KIND, body.metadata.annotations, report)
         wanted = body.spec.bfd_profile
         if wanted and wanted not in profiles:
-            message = f"{missing('BFDProfile', wanted, profiles)}; the session is without BFD"
+            message = f"{missing('BFDProfile', wanted, profiles)}; BFD runs with its default times"
             report.note("spec.bfdProfile", message)
         elif wanted and wanted not in sound_profiles:
-            message = f"BFDProfile/{wanted} is invalid; the session is without BFD"
+            message = f"BFDProfile/{wanted} is invalid; BFD runs with its default times"
             report.note("spec.bfdProfile", message)
-        profile = wanted if wanted in sound_profiles else ""
-        found.append((_peer(body.metadata.name, body.spec, profile, report), report))
+        peer = _peer(body, wanted, asked, report)
+        chosen = (nodes.items[name] for name in nodes.matching(peer.node_selectors))
+        remotes = read_remotes(body.spec, asked, chosen, report)
+        found.append((replace(peer, remotes=remotes), report))
     return found
 
 
-def _peer(name: str, spec: BGPPeerSpec, profile: str, report: Report) -> Peer:
+def _peer(body: BGPPeer, profile: str, asked: Mapping[str, Any], report: Report) -> Peer:
+    spec = body.spec
     _check_numbers(spec, report)
     _check_remote(spec, report)
+    check_placeholders(spec, asked, report)
     hold, keepalive = _timers(spec, report)
     secret = spec.password_secret.name if spec.password_secret else ""
     if spec.password and secret:
         message = "can not have both password and secret ref set in peer config"
         report.add("spec.passwordSecret", message)
+    if asked.get(TCP_AO) and not spec.password and not secret:
+        report.add(path_of(TCP_AO), "TCP-AO needs a password: give one, or a passwordSecret")
     return Peer(
-        name=name,
+        name=body.metadata.name,
+        uid=body.metadata.uid,
         my_asn=spec.my_asn,
         peer_asn=spec.peer_asn,
         local_asn=spec.local_asn,
         dynamic_asn=spec.dynamic_asn,
-        peer_address=_address(spec.peer_address, "peerAddress", "BGPPeer address", report),
+        peer_address=_address(
+            "" if spec.peer_address in PLACEHOLDERS else spec.peer_address,
+            "peerAddress",
+            "BGPPeer address",
+            report,
+        ),
         interface=spec.interface,
         source_address=_address(spec.source_address, "sourceAddress", "source IP", report),
         peer_port=spec.peer_port or BGP_PORT,
@@ -76,6 +104,13 @@ def _peer(name: str, spec: BGPPeerSpec, profile: str, report: Report) -> Peer:
         ebgp_multi_hop=spec.ebgp_multi_hop,
         vrf=spec.vrf,
         dual_stack_address_family=spec.dual_stack_address_family,
+        gateway=gateway if isinstance(gateway := asked.get(ADDRESS_FROM), Gateway) else None,
+        passive=asked.get(PASSIVE, False),
+        ttl_security=asked.get(TTL_SECURITY, 0),
+        tcp_ao=asked.get(TCP_AO, False),
+        drain_time=asked.get(DRAIN_TIME, DRAIN_SECONDS),
+        max_prefixes=asked.get(MAX_PREFIXES, 0),
+        add_path=asked.get(ADD_PATH, False),
     )
 
 

@@ -81,10 +81,16 @@ def _check_repeated_values(item: MatchExpression, path: str, report: Report) -> 
         seen.add(value)
 
 
-def _check_key(key: str, path: str, report: Report) -> None:
+def is_key(key: str) -> bool:
+    """Whether a text can be the key of a label, or of an annotation."""
     prefix, slash, name = key.rpartition("/")
-    sound = WORD.fullmatch(name) and (not slash or (DOMAIN.fullmatch(prefix) and len(prefix) < 254))
-    if not sound:
+    return bool(
+        WORD.fullmatch(name) and (not slash or (DOMAIN.fullmatch(prefix) and len(prefix) < 254))
+    )
+
+
+def _check_key(key: str, path: str, report: Report) -> None:
+    if not is_key(key):
         report.add(path, f'"{key}" cannot be the key of a label')
 
 

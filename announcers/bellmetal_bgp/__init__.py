@@ -1,0 +1,1 @@
+"""BGP and BFD in process: codecs, machines, sockets, announcer; see README.md."""

@@ -1,0 +1,328 @@
+"""Rows with thousands of Services on a real API server, 200 node objects and three real speakers.
+
+``python -m bench.scale [--runs N] [--only NAME,…] [--output json]``, with PYTHONPATH=tests, as
+root. ``BELLMETAL_BENCH_SERVICES`` (10,000): a smaller number tries the rows themselves.
+
+Another implementation can stand in our place: ``BELLMETAL_BENCH_START=FILE`` names a program that
+is started as ``FILE controller`` and ``FILE speaker NODE`` with KUBECONFIG, in the namespaces that
+ours would be started in. What is measured is what any client of the API sees.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import sys
+import time
+from collections.abc import Iterator
+from typing import Any, ClassVar
+
+from bench import play
+from bench.figures import cpu, percentile, rss
+from bench.load import ENDPOINT_SLICES, EVENTS, Load
+from bench.rows import Row, Values
+from bench.table import COUNT, MEGABYTES, MILLISECONDS, PERCENT, SECONDS, TIMES, Wish
+from lab.bare import Bare
+from lab.processes import Process
+from lab.programs import Programs
+from lab.waiting import until
+
+MOST = int(os.environ.get("BELLMETAL_BENCH_SERVICES", "10000"))
+HALF = MOST // 2
+NODES = 200  # node objects; three of them have speakers
+SINGLES = 30  # Services that are made one after the other
+PAUSE = 3.0  # seconds between those: each comes to a controller that is at rest
+REST = 30.0  # seconds at rest, over which the processor's time is taken
+QUIET = 5.0  # seconds after which everything is told that there is to tell
+START = os.environ.get("BELLMETAL_BENCH_START", "")
+
+
+class Programmed(Programs):
+    """Ours, or another implementation's."""
+
+    def controller(self, name: str = "controller-1", *flags: str) -> Process:
+        if not START:
+            return super().controller(name, *flags)
+        env = {"KUBECONFIG": str(self.lab.kubeconfig())}
+        return self.lab.control_plane_host.spawn([START, "controller"], env, name)
+
+    def speaker(self, node: str, *flags: str, env: Any = None) -> Process:
+        if not START:
+            return super().speaker(node, *flags, env=env)
+        own = {"KUBECONFIG": str(self.lab.kubeconfig())}
+        return self.lab.node(node).spawn([START, "speaker", node], own, "speaker")
+
+
+class Thousands:
+    """A cluster of 200 node objects, three speakers, and a controller that comes and goes."""
+
+    title: ClassVar[str] = f"a control plane with {NODES} nodes, three of them with speakers"
+
+    @classmethod
+    @contextlib.contextmanager
+    def opened(cls) -> Iterator[Thousands]:
+        with Bare(nodes=3, clients=1, kube_proxy=False, controller_manager=False) as lab:
+            yield cls(lab)
+
+    def __init__(self, lab: Bare) -> None:
+        self.lab, self.programs = lab, Programmed(lab)
+        for number in range(4, NODES + 1):
+            lab.rest.post("/api/v1/nodes", _node(number))
+        self.programs.pool("bench", f"{lab.address(128, 0)}/17")
+        self.programs.advertise()
+        self.speakers = {node: self.programs.speaker(node) for node in lab.node_names}
+        self.controller: Process | None = None
+        self.serving = {node: lab.pod_address(node, 5) for node in lab.node_names}
+        self.made = 0
+
+    def start(self) -> Process:
+        self.controller = self.programs.controller("controller-1")
+        return self.controller
+
+    def stop(self) -> None:
+        if self.controller is not None and self.controller.alive:
+            self.controller.signal(15)
+            until(lambda: not (self.controller and self.controller.alive), "it ends", 30)
+        self.controller = None
+
+    def names(self, count: int) -> list[str]:
+        """Names that no Service has had."""
+        first, self.made = self.made, self.made + count
+        return [f"s{number:06}" for number in range(first, self.made)]
+
+    def requests(self) -> dict[tuple[str, str], int]:
+        """What the API server has been asked for: verb and resource → how often."""
+        return counted(self.lab.rest.get("/metrics")["text"])
+
+
+def _node(number: int) -> dict[str, Any]:
+    name = f"n{number}"
+    addresses = [{"type": "InternalIP", "address": f"10.200.{number // 250}.{number % 250 + 1}"}]
+    ready = {"type": "Ready", "status": "True", "reason": "BenchSaysSo"}
+    return {
+        "metadata": {"name": name, "labels": {"kubernetes.io/hostname": name}},
+        "status": {"addresses": addresses, "conditions": [ready]},
+    }
+
+
+def counted(text: str) -> dict[tuple[str, str], int]:
+    """Out of the API server's metrics: verb and resource of all that it was asked, how often."""
+    found: dict[tuple[str, str], int] = {}
+    for line in text.splitlines():
+        if not line.startswith("apiserver_request_total{"):
+            continue
+        labels, _, value = line[len("apiserver_request_total{") :].rpartition("} ")
+        pairs = dict(item.split("=", 1) for item in labels.split(",") if "=" in item)
+        key = pairs["verb"].strip('"'), pairs["resource"].strip('"')
+        found[key] = found.get(key, 0) + int(float(value))
+    return found
+
+
+# --- rows -----------------------------------------------------------------------------------------
+
+
+def _played(once: Any) -> Any:
+    """A row's run: its coroutine with a client; nothing is left behind."""
+
+    def run(at: Thousands, number: int) -> Values:
+        async def inside() -> Values:
+            async with Load.opened(at.lab.kubeconfig()) as load:
+                try:
+                    found: Values = await once(at, load)
+                    return found
+                finally:
+                    at.stop()
+                    await load.clear()
+
+        return asyncio.run(inside())
+
+    return run
+
+
+async def waiting(at: Thousands, load: Load) -> Values:
+    """Services wait; a controller starts; then the same client does as many plain requests."""
+    names = at.names(HALF)
+    await load.services(names)
+    await load.endpoints(names, at.serving)
+    began = time.monotonic()
+    controller = at.start()
+    first = await load.wait(lambda: bool(load.shown), "the first address")
+    last = await load.wait(lambda: len(load.shown) == HALF, "all addresses")
+    while await load.count(EVENTS) < HALF:
+        await asyncio.sleep(0.1)
+    told = time.monotonic()
+    await asyncio.sleep(QUIET)
+    memory = rss(controller.pid)
+    at.stop()
+    plain = await load.patch_as_many(names)
+    return {
+        "visible": last - began,
+        "first": first - began,
+        "against": (told - first) / plain,
+        "memory": memory,
+    }
+
+
+async def created(at: Thousands, load: Load) -> Values:
+    """Services are made as fast as the API takes them, while the controller runs."""
+    at.start()
+    at.programs.wait_leading("controller-1")
+    names, before = at.names(HALF), at.requests()
+    began = time.monotonic()
+    await load.services(names)
+    rate = HALF / (time.monotonic() - began)
+    await load.wait(lambda: len(load.shown) == HALF, "all addresses")
+    await asyncio.sleep(QUIET)
+    patches = at.requests().get(("PATCH", "services"), 0) - before.get(("PATCH", "services"), 0)
+    waits = [load.shown[name] - load.made[name] for name in names]
+    return {
+        "rate": rate,
+        "wait": percentile(waits, 0.5),
+        "wait99": percentile(waits, 0.99),
+        "writes": patches / HALF,
+    }
+
+
+async def held(at: Thousands, load: Load) -> Values:
+    """A controller is started again over what is held; one more Service, again and again."""
+    at.start()
+    found: dict[str, Any] = {"speaker1": max(rss(one.pid) for one in at.speakers.values())}
+    for count in (HALF, MOST):
+        names = at.names(count - len(load.shown))
+        await load.services(names)
+        await load.endpoints(names, at.serving)
+        await load.wait(lambda count=count: len(load.shown) == count, "all addresses")  # type: ignore[misc]
+        await asyncio.sleep(2 * QUIET)
+        found |= await _again(at, load, "half" if count == HALF else "all")
+    found |= await _one_more(at, load)
+    return found | await _speakers(at, load)
+
+
+async def _again(at: Thousands, load: Load, which: str) -> dict[str, Any]:
+    """The controller ends and is started again; one more Service says when it decides."""
+    at.stop()
+    [canary] = at.names(1)
+    await load.services([canary])
+    before, began = at.requests(), time.monotonic()
+    controller = at.start()
+    until_then = await load.wait(lambda: canary in load.shown, "it decides again") - began
+    await asyncio.sleep(2 * QUIET)
+    after = at.requests()
+    written = sum(
+        number - before.get(key, 0)
+        for key, number in after.items()
+        if key[1] == "services" and key[0] in ("PATCH", "PUT", "APPLY")
+    )
+    memory = rss(controller.pid)
+    return {f"again_{which}": until_then, f"writes_{which}": written - 1, f"memory_{which}": memory}
+
+
+async def _one_more(at: Thousands, load: Load) -> dict[str, Any]:
+    """Singles: from the POST to the address, from that to its first ARP announcement or reply."""
+    waits, answers = [], []
+    with at.lab.sniff_arp() as capture:
+        seen: dict[str, float] = {}
+        for name in at.names(SINGLES):
+            await load.endpoints([name], at.serving)
+            began = time.monotonic()
+            await load.services([name], 1)
+            shown = await load.wait(lambda name=name: name in load.shown, name)  # type: ignore[misc]
+            waits.append(shown - began)
+            seen[load.addresses[name]] = shown
+            await asyncio.sleep(PAUSE)
+        for arp in capture.arps():
+            if arp.sender in seen:
+                answers.append(max(0.0, arp.at - seen.pop(arp.sender)))
+    never = [float("inf")] * len(seen)
+    return {"one": waits, "one99": percentile(waits, 0.99), "answer": answers + never}
+
+
+async def _speakers(at: Thousands, load: Load) -> dict[str, Any]:
+    """Memory, processor at rest, and what comes of endpoints that change no decision."""
+    most = max(rss(one.pid) for one in at.speakers.values())
+    spent = {node: cpu(one.pid) for node, one in at.speakers.items()}
+    await asyncio.sleep(REST)
+    used = max(cpu(one.pid) - spent[node] for node, one in at.speakers.items()) / REST
+    before = {node: _received(at, node) for node in at.speakers}
+    names = list(load.shown)[:100]
+    for number in range(300):  # ten a second
+        path = f"{ENDPOINT_SLICES}/{names[number % len(names)]}-1"
+        body = {"metadata": {"annotations": {"example.com/changed": str(number)}}}
+        await load.client.request("PATCH", path, body, content_type="application/merge-patch+json")
+        await asyncio.sleep(0.1)
+    came = max(_received(at, node) - before[node] for node in at.speakers)
+    return {"speaker": most, "cpu": used, "bytes": came * 120}
+
+
+def _received(at: Thousands, node: str) -> int:
+    """Bytes that a node's programs have received from the API server."""
+    said = at.lab.node(node).run(["ss", "-tinH", "dport", "=", ":6443"]).stdout
+    words = [word for word in said.split() if word.startswith("bytes_received:")]
+    return sum(int(word.partition(":")[2]) for word in words)
+
+
+THESE = f"{HALF:,}"
+ROWS = (
+    Row(
+        "waiting",
+        {
+            "visible": Wish(
+                f"{THESE} Services wait, controller starts: all visible", SECONDS, most=10
+            ),
+            "first": Wish("of that: until the first address", SECONDS),
+            "against": Wish(
+                "its writes against as many plain ones of one client", TIMES, most=1.43
+            ),
+            "memory": Wish(
+                f"controller with {THESE} Services and EndpointSlices: RSS", MEGABYTES, most=220
+            ),
+        },
+        _played(waiting),
+        0.15,
+        80,
+        Thousands,
+    ),
+    Row(
+        "created",
+        {
+            "rate": Wish(f"{THESE} Services made as fast as the API takes them: a second", COUNT),
+            "wait": Wish("each has its address after its creation: median", MILLISECONDS),
+            "wait99": Wish("the same: 99 % within", MILLISECONDS, most=1.0),
+            "writes": Wish("writes of a Service for each", TIMES, most=1.0),
+        },
+        _played(created),
+        0.15,
+        60,
+        Thousands,
+    ),
+    Row(
+        "held",
+        {
+            "again_half": Wish(
+                f"{THESE} held, controller restarted: decides again after", SECONDS, most=3
+            ),
+            "writes_half": Wish("writes of Services then", COUNT, most=0),
+            "memory_half": Wish("RSS with as many EndpointSlices", MEGABYTES, most=220),
+            "again_all": Wish(
+                f"{MOST:,} held, controller restarted: decides again after", SECONDS, most=6
+            ),
+            "writes_all": Wish("writes of Services then", COUNT, most=0),
+            "memory_all": Wish("RSS with as many EndpointSlices", MEGABYTES, most=350),
+            "one": Wish(f"one more among {MOST:,}: POST to address", MILLISECONDS, p50=0.040),
+            "one99": Wish("the same: 99 % within", MILLISECONDS, most=0.150),
+            "answer": Wish("its address to the first ARP", MILLISECONDS, p50=0.100),
+            "speaker1": Wish("speaker with no Service: RSS", MEGABYTES),
+            "speaker": Wish(f"speaker with {MOST:,} Services: RSS", MEGABYTES, most=95),
+            "cpu": Wish("speaker at rest: share of a core", PERCENT, most=0.005),
+            "bytes": Wish("bytes an hour from the API while endpoints change, ten a second", COUNT),
+        },
+        _played(held),
+        0.05,
+        400,
+        Thousands,
+    ),
+)
+
+if __name__ == "__main__":
+    sys.exit(play.main("bench.scale", ROWS))
