@@ -1,7 +1,8 @@
 """Objects of one kind that are this node's, for people to read: they become what is wanted.
 
-Slowly, and only what differs; those that somebody changes or deletes come back. May not live here:
-what they say (`reports`, `bgp_reports`).
+Slowly, and only what differs; those that somebody changes or deletes come back. Another load
+balancer that is being replaced labels its objects alike: they are left alone until ours says the
+same. May not live here: what they say (`reports`, `bgp_reports`).
 """
 
 from __future__ import annotations
@@ -66,6 +67,13 @@ def digest_of(status: Any) -> int:
     return hash(msgspec.json.encode(status))
 
 
+@dataclass(frozen=True, slots=True)
+class _Others:
+    """An object that another program has made: the API server named it, ours have names."""
+
+    service: tuple[str, str]  # the labels of its name and namespace
+
+
 class Rows(Generic[S]):
     """The objects of a kind with the label of one node. ``subresource``: whether the kind's status
     is one."""
@@ -78,7 +86,7 @@ class Rows(Generic[S]):
         self._reconciler = Reconciler(self.write, BETWEEN)
         ours = f"{LABEL_NODE}={node}"
         self._follower = Follower(
-            client, kind, namespace, self._reconciler.poke, ours, convert=_digest
+            client, kind, namespace, self._reconciler.poke, ours, convert=_shown
         )
         self._wanted: dict[str, Wanted] | None = None
 
@@ -104,8 +112,7 @@ class Rows(Generic[S]):
         if self._wanted is None or not self.ready:
             return
         refused: ApiError | None = None
-        shown = [key.partition("/")[2] for key in self._follower.collection.nouns]
-        for name in [*shown, *self._wanted]:
+        for name in [*self._present(), *self._wanted]:
             try:
                 if await self._settle(name):
                     await asyncio.sleep(PAUSE)
@@ -115,6 +122,18 @@ class Rows(Generic[S]):
                 refused = refused or error
         if refused is not None:
             raise refused
+
+    def _present(self) -> list[str]:
+        """The names of those that are ours to keep or delete."""
+        nouns = self._follower.collection.nouns
+        wanted: set[tuple[str, str]] = set()
+        if any(isinstance(noun, _Others) for noun in nouns.values()):
+            wanted = {_service(row.labels) for row in (self._wanted or {}).values()}
+        return [
+            key.partition("/")[2]
+            for key, noun in nouns.items()
+            if not isinstance(noun, _Others) or noun.service in wanted
+        ]
 
     async def _settle(self, name: str) -> bool:
         """One object becomes what is wanted at this moment; whether that took a write."""
@@ -173,8 +192,15 @@ class Rows(Generic[S]):
         self._follower.collection.take(made)
 
 
-def _digest(body: Any) -> int:
+def _shown(body: Any) -> int | _Others:
+    """What is kept of an object: the digest of its status, if it is ours."""
+    if body.metadata.generate_name:
+        return _Others(_service(body.metadata.labels or {}))
     return digest_of(body.status)
+
+
+def _service(labels: Mapping[str, str]) -> tuple[str, str]:
+    return labels.get(LABEL_NAME, ""), labels.get(LABEL_NAMESPACE, "")
 
 
 def row_name(prefix: str, service: ServiceId, node: str) -> str:

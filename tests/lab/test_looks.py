@@ -227,7 +227,7 @@ def test_who_may_not_ask_is_told_so(scene: Scene) -> None:
             look = scene.look(LookKind.ROUTE, "192.0.2.1")
             await ask(client, NAMESPACE, "n1", [look], timeout=5.0)
 
-    with pytest.raises(NotAllowedError, match=r"right to patch speakerreports\.bellmetal\.io"):
+    with pytest.raises(NotAllowedError, match=r"right to get speakerreports\.bellmetal\.io"):
         asyncio.run(try_it())
 
 

@@ -111,6 +111,21 @@ async def test_a_row_whose_label_was_taken_away_gets_it_back(
     assert body["status"]["peers"] == ["router"]
 
 
+async def test_one_that_another_program_has_made_stays_until_ours_says_the_same(
+    api: WatchedApi, rows: Services
+) -> None:
+    labels = {"metallb.io/node": "n1", "metallb.io/service-name": "web"}
+    meta = resources.Metadata("bgp-x7k2p", OWN, generate_name="bgp-", labels=labels)
+    status = resources.ServiceBGPStatusStatus("n1", "web", "shop", ["theirs"])
+    api.put(f"{STATUSES}/bgp-x7k2p", resources.ServiceBGPStatus(metadata=meta, status=status))
+    rows.want({"bgp-1": row("api")})
+    await asyncio.sleep(1)
+    assert sorted(api.objects) == [f"{STATUSES}/bgp-1", f"{STATUSES}/bgp-x7k2p"]
+    rows.want({"bgp-2": row("web")})
+    await asyncio.sleep(1)
+    assert list(api.objects) == [f"{STATUSES}/bgp-2"]
+
+
 async def test_one_that_is_refused_does_not_stop_the_others(
     api: WatchedApi, rows: Services
 ) -> None:
