@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .ONESHELL:
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types unit fuzz chaos bench kube lab-tests lab lab-down golden image sbom audit chart manifests clean
+.PHONY: help demo test lint types unit fuzz chaos bench kube lab lab-down golden image sbom audit chart manifests clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -20,7 +20,10 @@ demo: $(READY) programs  ## the story: an address, a client, a node that dies (n
 
 test: $(READY) lint types programs  ## everything: lint, types, unit, property, fuzz, kube and lab tests
 	@$(PYTEST) tests/unit tests/property tests/fuzz -q
-	$(PYTEST) tests/kube tests/lab -q
+	if ! $(PYTEST) tests/kube tests/lab -q; then
+		echo "make: what failed is played once more, with all of its file"
+		$(PYTEST) tests/kube tests/lab -q --again
+	fi
 
 lint: $(READY)  ## style, and who may import whom
 	@$(BIN)/ruff check -q .

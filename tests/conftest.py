@@ -22,11 +22,23 @@ settings.load_profile("ci" if os.environ.get("CI") == "true" else "dev")
 # looptime asks for the event loop of synchronous tests too; asyncio would make one, left unclosed
 asyncio.set_event_loop(None)
 
+MOST_AGAIN = 4  # tests that may fail on a machine that stood still; more of them mean something
 GOLDEN = Path(__file__).parent / "golden"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--golden", action="store_true", help="write the golden files anew")
+    parser.addoption("--again", action="store_true", help="the files that failed last, if few")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--again"):
+        assert config.cache is not None
+        failed: dict[str, bool] = config.cache.get("cache/lastfailed", {})
+        if not 0 < len(failed) <= MOST_AGAIN:
+            pytest.exit(f"{len(failed)} tests failed: nothing is played again", 1)
+        files = {name.partition("::")[0] for name in failed}
+        items[:] = [item for item in items if item.nodeid.partition("::")[0] in files]
 
 
 class Golden:
