@@ -20,6 +20,7 @@ from bellmetal.cluster import Cluster
 from bellmetal.companion import Companion
 from bellmetal.controller_metrics import OWNER_CHANGES
 from bellmetal.events import timestamp
+from bellmetal.express_announcing import ExpressAnnouncing
 from bellmetal.fulfilment import Fulfilment
 from bellmetal.intents import Announcement, Intents
 from bellmetal.ledger import Ledger
@@ -29,6 +30,7 @@ from bellmetal.packing import led_anew, pack
 from bellmetal.planning import everyone, plan
 from bellmetal.reconciler import AgainError
 from bellmetal.slices import SliceReader
+from bellmetal.spread import Counts
 from bellmetal.standing import Standing, owners_of, standings
 from bellmetal.tenures import reason, succeed
 from bellmetal.tidying import Picture, Tidying
@@ -58,8 +60,10 @@ class Announcing:
     _superseded: dict[str, float] = field(default_factory=dict)  # ServiceL2Status → since when
     _reader: SliceReader = field(default_factory=SliceReader)
     _fulfilment: Fulfilment = field(init=False)
+    express: ExpressAnnouncing = field(init=False)
 
     def __post_init__(self) -> None:
+        self.express = ExpressAnnouncing(self.world, self.ledger, self.writer)
         self._fulfilment = Fulfilment(self.world, self.writer, self.notices, self.later)
 
     async def announce(self, cluster: Cluster, allocations: Allocations, today: str) -> None:
@@ -67,6 +71,7 @@ class Announcing:
 
         ``today`` is the wall clock, RFC 3339.
         """
+        self.express.forget()
         contents = self._reader.read(self.writer.slices.values())
         claims = kube.claims(self.world.reports.nouns.values())
         announced = contents.announcements
@@ -74,7 +79,8 @@ class Announcing:
         beside = self.beside()
         if not beside.alone:
             standing = seeds(self.world.l2_statuses.nouns.values(), allocations) | standing
-        planned = plan(cluster, allocations, self.ledger.holdings, standing)
+        counts = Counts()
+        planned = plan(cluster, allocations, self.ledger.holdings, standing, counts)
         intents = restrain(planned, beside)
         self.tidying.picture = Picture(cluster.nodes, intents) if beside.alone else None
         await self._raise_terms(cluster, intents, contents.announcements, standing, today)
@@ -94,6 +100,8 @@ class Announcing:
                 await self.reload()
                 raise AgainError(f"AnnouncementSlice: {error}") from error
             raise
+        if beside.alone:
+            self.express.keep(cluster, allocations, intents, counts)
         now = asyncio.get_running_loop().time()
         self.notices.withheld(intents.withheld, now, self.later)
         self.notices.unnamed(intents.unnamed)

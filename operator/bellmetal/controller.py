@@ -144,11 +144,15 @@ class Controller:
             raise failed[0]
 
     async def hasten(self) -> None:
-        """Between two passes: new Services have their addresses, if nothing else has changed."""
+        """Between two passes: new Services have their addresses, and those that have an endpoint
+        are announced, if nothing else has changed."""
         if not self.companion.stage.decides:
             return
-        if failed := await self._hurry(self.world.validated().config):
+        config = self.world.validated().config
+        if failed := await self._hurry(config):
             raise failed[0]
+        if self.express.stands:
+            await self.announcing.express.announce(config)
 
     async def _allocate(self, cluster: Cluster, now: str) -> Allocations:
         """Who has which address, in the ledger: as it stands, or decided anew."""
@@ -168,15 +172,12 @@ class Controller:
         return allocations
 
     async def _hurry(self, config: Config) -> list[ApiError]:
-        """Services that have just been made have their addresses before all else is looked at."""
-        failed: list[ApiError] = []
-        while True:
-            known = {key: told.service for key, told in self.world.services.nouns.items()}
-            basis = Basis(config, self.ledger.loads, self.world.shy())
-            services, granted = self.express.serve(known, basis)
-            if not granted:
-                return failed
-            failed += await self._give(services, Allocations(granted))
+        """Services that have just been made have their addresses before all else is looked at; who
+        comes meanwhile is next, or the rest would never be."""
+        known = {key: told.service for key, told in self.world.services.nouns.items()}
+        basis = Basis(config, self.ledger.loads, self.world.shy())
+        services, granted = self.express.serve(known, basis)
+        return await self._give(services, Allocations(granted)) if granted else []
 
     async def _give(self, services: dict[str, Service], allocations: Allocations) -> list[ApiError]:
         """Writes into the ledger and shows what these Services are given."""
@@ -185,13 +186,16 @@ class Controller:
         about = {address: held[address] for address in addresses & held.keys()}
         try:
             await self.ledger.write(settle(allocations, services, about, timestamp()))
-            return await self._patch(service_patches(services, allocations))
+            failed = await self._patch(service_patches(services, allocations))
         except LedgerConflictError as conflict:
             self.express.forget()
             raise await self._left_behind(conflict) from conflict
         except ApiError:
             self.express.forget()
             raise
+        if not failed:
+            self.announcing.express.given(services, allocations)
+        return failed
 
     async def _left_behind(self, conflict: LedgerConflictError) -> AgainError:
         """Somebody else wrote first, and may know Services and pools that no watch has told us of
@@ -374,6 +378,7 @@ class Controller:
     async def _load_own(self) -> None:
         await self._ensure_secret()
         self.express.forget()
+        self.announcing.express.forget()
         await self.ledger.load()  # first: the world then knows everybody whom the ledger names
         await self.world.load(self.client, self.namespace)
         self.keychain.forget()

@@ -52,6 +52,11 @@ class Express:
             self._services = dict(decision.cluster.services)
             self._granted = dict(allocations.granted)
 
+    @property
+    def stands(self) -> bool:
+        """Whether new Services can be added to it, as far as it was looked at."""
+        return self._decision is not None
+
     def standing(self, basis: Basis) -> Allocations | None:
         """What is decided, if it stands: all that changed was put to `serve`. Else None."""
         if self._decision is None or self._basis is None or not self._basis.is_still(basis):

@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 from msgspec.structs import replace
@@ -145,6 +146,40 @@ def pack(intents: Intents, slices: Mapping[str, AnnouncementSlice]) -> SliceChan
         tuple(item for one in changes for item in one.vacate),
         tuple(item for one in sets_last for item in one.delete),
     )
+
+
+def extend(intents: Intents, slices: Mapping[str, AnnouncementSlice]) -> SliceChanges:
+    """The changes that add announcements and routes of which nothing is in ``slices``, to where
+    `pack` would leave them; their node sets are there."""
+    announcements = map(announcement_to_slice, _in_order(intents.announcements))
+    routes = _grouped(lambda item: item.prefix, map(route_to_slice, intents.routes))
+    return SliceChanges(
+        (
+            *_extend(ANNOUNCEMENTS, [[item] for item in announcements], slices),
+            *_extend(ROUTES, list(routes.values()), slices),
+        )
+    )
+
+
+def _extend(
+    kind: Kind, groups: list[list[Any]], slices: Mapping[str, AnnouncementSlice]
+) -> Iterator[AnnouncementSlice]:
+    left = groups[::-1]
+    for name in map(kind.name, count()):
+        if not left:
+            return
+        before = slices.get(name)
+        items = list(getattr(before.spec, kind.field)) if before is not None else []
+        whole = len(items)
+        while left and (not items or _has_room(kind, [*items, *left[-1]])):
+            items += left.pop()
+        if len(items) > whole:
+            yield _slice(name, before, kind.field, items)
+
+
+def _has_room(kind: Kind, items: list[Any]) -> bool:
+    room = kind.limits.room
+    return len(items) <= room.items and sum(map(kind.weight, items)) <= room.weight
 
 
 def led_anew(changes: SliceChanges, slices: Mapping[str, AnnouncementSlice]) -> set[str]:

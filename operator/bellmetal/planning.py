@@ -43,7 +43,7 @@ from bellmetal.intents import (
 )
 from bellmetal.peering import Peering
 from bellmetal.routing import Routing
-from bellmetal.spread import Spread, Wanted, preferred
+from bellmetal.spread import Counts, Spread, Wanted, preferred
 from bellmetal.standing import Standing
 
 ALL_NODES = "all"  # the set of every node: speakers learn from it whom to gossip with
@@ -54,8 +54,12 @@ def plan(
     allocations: Allocations,
     held: Holdings,
     standing: Mapping[IPAddress, Standing],
+    counts: Counts | None = None,
 ) -> Intents:
-    """All announcements. Terms come from the ledger, raised where the owner changes."""
+    """All announcements. Terms come from the ledger, raised where the owner changes.
+
+    ``counts``: what nodes have besides; what is chosen here is added.
+    """
     considering, peering = _Considering(cluster, standing), Peering(cluster)
     routing, unselected = Routing(cluster, peering), []
     twice: set[tuple[str, IPAddress]] = set()  # selected by both kinds of advertisement
@@ -69,7 +73,7 @@ def plan(
             elif not on_layer2:
                 unselected.append(_unselected(service, address, pool))
     wanted = considering.wanted.values()
-    Spread(cluster, wanted).choose()
+    Spread(cluster, wanted, counts or Counts()).choose()
     sets = _node_sets(wanted)
     sets[ALL_NODES] = everyone(cluster.nodes)
     routes, route_sets, unnamed = routing.finish()

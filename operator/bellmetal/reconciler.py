@@ -2,7 +2,7 @@
 
 The first poke after a quiet moment is served at once; what comes while a pass runs, or shortly
 after it, is served together by the next one. Where there are things that cannot wait, they are
-served in that pause, and passes take half of the time at most.
+served in that pause, and before a pass that will take long; passes take half of the time at most.
 """
 
 from __future__ import annotations
@@ -14,6 +14,10 @@ from collections.abc import Awaitable, Callable
 log = logging.getLogger(__name__)
 
 COALESCE = 0.01  # seconds between two passes
+GAP = 0.05  # seconds between two servings of what cannot wait, at least
+SHARE = 2.0  # times what the last one took: each costs the API server a shard of the ledger
+LONG = 0.05  # seconds of the last pass, if the next one comes after what cannot wait
+LONGEST_LEAD = 0.2  # seconds between the first poke and such a pass
 LONGEST_REST = 1.0  # seconds between two passes that take long
 RETRY_FIRST, RETRY_LAST = 0.2, 10.0  # seconds; doubles in between
 
@@ -35,9 +39,11 @@ class Reconciler:
         step: Callable[[], Awaitable[None]],
         pause: float = COALESCE,
         hasten: Callable[[], Awaitable[None]] | None = None,
+        gap: float = GAP,
     ) -> None:
-        self._step, self._pause, self._hasten = step, pause, hasten
+        self._step, self._pause, self._hasten, self._gap = step, pause, hasten, gap
         self._poked, self._news = asyncio.Event(), asyncio.Event()
+        self._took = 0.0  # seconds, the last pass
         self.failures = 0  # in a row
 
     def poke(self) -> None:
@@ -48,10 +54,18 @@ class Reconciler:
     async def run(self) -> None:
         """For ever."""
         while True:
-            await self._poked.wait()
+            if not self._poked.is_set():
+                await self._poked.wait()
+                await self._lead()
             self._poked.clear()
             self._news.clear()
             await self._rest(await self._once())
+
+    async def _lead(self) -> None:
+        """Before a pass that will take long: what cannot wait is served, and what belongs to the
+        same change comes in time for both."""
+        if self._hasten is not None and self._took > LONG:
+            await self._rest(min(self._took, LONGEST_LEAD))
 
     async def _rest(self, pause: float) -> None:
         """Waits so many seconds; meanwhile what cannot wait is served."""
@@ -67,13 +81,14 @@ class Reconciler:
             except TimeoutError:
                 return
             self._news.clear()
+            began = clock()
             try:
                 await self._hasten()
             except Exception as error:
                 told = log.isEnabledFor(logging.DEBUG)
                 log.info("left to the next pass: %s", error, exc_info=told)
                 self._poked.set()
-            await asyncio.sleep(self._pause)
+            await asyncio.sleep(max(self._gap, SHARE * (clock() - began)))
 
     async def _once(self) -> float:
         """One pass; seconds to wait before the next."""
@@ -98,5 +113,6 @@ class Reconciler:
         if self.failures:
             log.info("a pass succeeded after %d failures", self.failures)
         self.failures = 0
-        took = asyncio.get_running_loop().time() - began if self._hasten is not None else 0.0
-        return min(max(self._pause, took), LONGEST_REST)
+        if self._hasten is not None:
+            self._took = asyncio.get_running_loop().time() - began
+        return min(max(self._pause, self._took), LONGEST_REST)

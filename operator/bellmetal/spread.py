@@ -13,8 +13,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from typing import TypeAlias
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
 
 from bellmetal.addresses import IPAddress
 from bellmetal.cluster import Cluster, Service
@@ -51,14 +51,30 @@ class Wanted:
     successors: tuple[str, ...] = ()
 
 
-class Spread:
-    """One choice for all addresses; counts what each node has."""
+def _places() -> tuple[dict[str, Any], ...]:
+    return tuple({} for _ in range(SUCCESSORS))
 
-    def __init__(self, cluster: Cluster, wanted: Iterable[Wanted]) -> None:
-        self._cluster, self._wanted = cluster, tuple(wanted)
-        self._load = dict.fromkeys(cluster.nodes, 0)
-        self._heirs = tuple(dict.fromkeys(cluster.nodes, 0) for _ in range(SUCCESSORS))
-        self._pairs: tuple[dict[str, dict[str, int]], ...] = ({}, {})  # by owner
+
+@dataclass
+class Counts:
+    """What each node has: addresses, and how often it follows at a place, and whom there."""
+
+    addresses: int = 0
+    load: dict[str, int] = field(default_factory=dict)
+    heirs: tuple[dict[str, int], ...] = field(default_factory=_places)
+    pairs: tuple[dict[str, dict[str, int]], ...] = field(default_factory=_places)
+
+
+class Spread:
+    """One choice for all that is wanted. ``counts``: what is there besides; it is added to."""
+
+    def __init__(self, cluster: Cluster, wanted: Iterable[Wanted], counts: Counts) -> None:
+        self._cluster, self._wanted, self._counts = cluster, tuple(wanted), counts
+        counts.addresses += len(self._wanted)
+        for name in cluster.nodes:
+            for count in (counts.load, *counts.heirs):
+                count.setdefault(name, 0)
+        self._load, self._heirs = counts.load, counts.heirs
         self._tiers: dict[Field, Tiers] = {}
         self._lasting: dict[Field, Tiers] = {}
         self._mates: dict[Mate, list[Wanted]] = {}
@@ -132,7 +148,7 @@ class Spread:
             for name in item.present.successors:  # by reflex it has it already
                 if name in best:
                     return name
-        limit = math.ceil(LOAD_SLACK * len(self._wanted) / len(best))
+        limit = math.ceil(LOAD_SLACK * self._counts.addresses / len(best))
         for mate in mates:
             if mate.owner in best and self._load[mate.owner] <= limit:  # one more than alone
                 return mate.owner
@@ -192,9 +208,10 @@ class Spread:
 
     def _pairs_of(self, place: int, owner: str) -> dict[str, int]:
         """How often each node follows an owner."""
-        found = self._pairs[place].get(owner)
+        pairs = self._counts.pairs[place]
+        found = pairs.get(owner)
         if found is None:
-            found = self._pairs[place][owner] = dict.fromkeys(self._cluster.nodes, 0)
+            found = pairs[owner] = dict.fromkeys(self._cluster.nodes, 0)
         return found
 
     def _count(self, owner: str, place: int, name: str) -> None:

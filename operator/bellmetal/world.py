@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import copy
 import logging
-from dataclasses import dataclass
+from collections.abc import Container
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import msgspec
@@ -194,14 +195,14 @@ class World:
 
     def cluster(self, config: Config) -> Cluster:
         """The value of this moment; interfaces and steadiness as they were observed last."""
-        endpoints: dict[str, Endpoints] = {}
-        for service, found in self.endpoint_slices.nouns.values():
-            before = endpoints.get(service)
-            endpoints[service] = found if before is None else before | found
+        services = {key: told.service for key, told in self.services.nouns.items()}
+        around = self.surroundings(config)
+        return replace(around, services=services, endpoints=self.endpoints())
+
+    def surroundings(self, config: Config) -> Cluster:
+        """The same without Services and their endpoints."""
         return Cluster(
             config=config,
-            services={key: told.service for key, told in self.services.nouns.items()},
-            endpoints=endpoints,
             nodes={name: node for name, (node, _) in self.nodes.nouns.items()},
             speakers=frozenset(report.metadata.name for report in self.reports.nouns.values()),
             links=self.carriers.links,
@@ -210,6 +211,14 @@ class World:
             on_orphan=self._on_orphan,
             shy=self.shy(),
         )
+
+    def endpoints(self, services: Container[str] | None = None) -> dict[str, Endpoints]:
+        """Where Services can be served, by key; of all, or of some."""
+        found: dict[str, Endpoints] = {}
+        for service, item in self.endpoint_slices.nouns.values():
+            if services is None or service in services:
+                found[service] = found[service] | item if service in found else item
+        return found
 
     def shy(self) -> frozenset[IPAddress]:
         """Addresses of nodes and the like, looked for anew only when a report is another one."""

@@ -201,3 +201,25 @@ async def test_what_fails_in_haste_is_left_to_the_next_pass(
         await asyncio.sleep(5)
     assert passes.times == [0.0, 0.8]
     assert "left to the next pass: no" in caplog.text
+
+
+async def test_before_a_pass_that_will_take_long_what_cannot_wait_is_served() -> None:
+    passes, haste = Passes(length=0.1), Passes()
+    async with running(passes, hasten=haste) as reconciler:
+        reconciler.poke()
+        await asyncio.sleep(1)
+        reconciler.poke()
+        await asyncio.sleep(0.04)
+        reconciler.poke()
+        await asyncio.sleep(5)
+    assert haste.times == [1.0, 1.05]
+    assert passes.times == [0.0, 1.1], "one that takes long comes after a moment"
+
+
+async def test_what_is_served_in_haste_leaves_the_api_room() -> None:
+    passes, haste = Passes(length=1.0), Passes()
+    async with running(passes, hasten=haste) as reconciler:
+        for _ in range(200):
+            reconciler.poke()
+            await asyncio.sleep(0.01)
+    assert len(haste.times) <= 21
