@@ -44,16 +44,16 @@ TIDY_AFTER = 3.0  # seconds that a ServiceL2Status may contradict the owner
 
 @dataclass(slots=True)
 class Announcing:
-    """``reload``: lists the whole world anew. ``patch``: shows Services what is decided, as the
-    controller does. ``later(seconds)``: asks for another pass. ``beside``: what may be done while
-    another load balancer is being replaced."""
+    """``reload``: lists the whole world anew. ``tell``: writes into Services what is for people, as
+    the controller does. ``later(seconds)``: asks for another pass. ``beside``: what may be done
+    while another load balancer is being replaced."""
 
     world: World
     ledger: Ledger
     writer: Writer
     notices: Notices
     reload: Callable[[], Awaitable[object]]
-    patch: Callable[[list[ServicePatch]], Awaitable[list[ApiError]]]
+    tell: Callable[[list[ServicePatch]], Awaitable[list[ApiError]]]
     later: Callable[[float], None]
     tidying: Tidying
     beside: Callable[[], Beside]
@@ -65,6 +65,12 @@ class Announcing:
     def __post_init__(self) -> None:
         self.express = ExpressAnnouncing(self.world, self.ledger, self.writer)
         self._fulfilment = Fulfilment(self.world, self.writer, self.notices, self.later)
+
+    @property
+    def awaits_rows(self) -> bool:
+        """Whether a ServiceL2Status may be what the next pass waits for: most are news of our own
+        doing, a row for each address."""
+        return self._fulfilment.waits or not self.beside().alone
 
     async def announce(self, cluster: Cluster, allocations: Allocations, today: str) -> None:
         """Decides who announces what and writes what differs; raises for what must be retried.
@@ -123,13 +129,13 @@ class Announcing:
         withheld = {item.service for item in intents.withheld}
         wanted = {key: not_announced(item) for key, item in self.notices.unannounced.items()}
         patches = condition_patches(cluster.services, kube.ANNOUNCED, wanted, withheld)
-        if failed := await self.patch(patches):
+        if failed := await self.tell(patches):
             raise failed[0]
 
     async def _tell_doubts(self, cluster: Cluster, allocations: Allocations) -> None:
         """What speakers say of how the LAN sees addresses; the events are theirs."""
         wanted = sightings.conditions(self.world.reports.nouns.values(), cluster, allocations)
-        if failed := await self.patch(condition_patches(cluster.services, kube.SEEN, wanted)):
+        if failed := await self.tell(condition_patches(cluster.services, kube.SEEN, wanted)):
             raise failed[0]
 
     async def _raise_terms(

@@ -31,7 +31,7 @@ from bellmetal.counters import count, measure
 from bellmetal.departed import Departed
 from bellmetal.events import Events, timestamp
 from bellmetal.express import Basis, Express
-from bellmetal.follow import Follower
+from bellmetal.follow import L2_STATUSES, Follower
 from bellmetal.health import Endpoints
 from bellmetal.holdings import released
 from bellmetal.keychain import Keychain
@@ -61,6 +61,8 @@ log = logging.getLogger(__name__)
 COMPONENT = "metallb-controller"
 RELIST_EVERY = 600.0  # seconds; finds what a broken watch lost
 SECOND_LOOK = 5.0  # seconds; Kopf's watches come back later than the API
+ROWS_LATER = 1.0  # seconds from the news of a ServiceL2Status to a look at all of them
+TOLD_AT_ONCE = 32  # Services that are told what is for people, before new ones are looked at
 DRAIN = 3.0  # seconds that events may take at the end
 COLLECT = (20_000, 50, 20)  # objects that are new, collections of those that are, of what survived
 
@@ -97,13 +99,14 @@ class Controller:
         self.express = Express()
         self.loaded = self.leading = False
         self._look_again: float | None = None  # when what is observed will have lasted
+        self._rows_news: asyncio.TimerHandle | None = None
         self.announcing = Announcing(
             self.world,
             self.ledger,
             self.writer,
             self.notices,
             self._load_world,
-            self._patch,
+            self._tell,
             self._poke_later,
             Tidying(client, self.namespace),
             lambda: self.companion.stage,
@@ -122,7 +125,7 @@ class Controller:
         self.notices.problems(problems)
         await self.states.publish(str(problem) for problem in problems)
         self._observe()
-        failed = await self._hurry(validated.config)
+        _, failed = await self._hurry(validated.config)
         cluster = self.world.cluster(validated.config)
         self.notices.services(cluster.services.values())
         now = timestamp()
@@ -143,16 +146,18 @@ class Controller:
             metrics.UPDATE_ERRORS.inc()
             raise failed[0]
 
-    async def hasten(self) -> None:
+    async def hasten(self) -> bool:
         """Between two passes: new Services have their addresses, and those that have an endpoint
-        are announced, if nothing else has changed."""
+        are announced, if nothing else has changed. Whether there were any."""
         if not self.companion.stage.decides:
-            return
+            return False
         config = self.world.validated().config
-        if failed := await self._hurry(config):
+        served, failed = await self._hurry(config)
+        if failed:
             raise failed[0]
-        if self.express.stands:
-            await self.announcing.express.announce(config)
+        if self.express.stands and await self.announcing.express.announce(config):
+            return True
+        return served
 
     async def _allocate(self, cluster: Cluster, now: str) -> Allocations:
         """Who has which address, in the ledger: as it stands, or decided anew."""
@@ -171,13 +176,15 @@ class Controller:
         self.notices.freed(losses, allocations)
         return allocations
 
-    async def _hurry(self, config: Config) -> list[ApiError]:
+    async def _hurry(self, config: Config) -> tuple[bool, list[ApiError]]:
         """Services that have just been made have their addresses before all else is looked at; who
-        comes meanwhile is next, or the rest would never be."""
+        comes meanwhile is next, or the rest would never be. Whether there were any; failures."""
         known = {key: told.service for key, told in self.world.services.nouns.items()}
         basis = Basis(config, self.ledger.loads, self.world.shy())
         services, granted = self.express.serve(known, basis)
-        return await self._give(services, Allocations(granted)) if granted else []
+        if not granted:
+            return False, []
+        return True, await self._give(services, Allocations(granted))
 
     async def _give(self, services: dict[str, Service], allocations: Allocations) -> list[ApiError]:
         """Writes into the ledger and shows what these Services are given."""
@@ -255,6 +262,15 @@ class Controller:
         told = self.world.services.nouns.get(patch.service.key)
         return told is not None and address in told.service.shown.addresses
 
+    async def _tell(self, patches: list[ServicePatch]) -> list[ApiError]:
+        """What is for people, when all is announced: new Services come in between."""
+        failed: list[ApiError] = []
+        for start in range(0, len(patches), TOLD_AT_ONCE):
+            if start:
+                await self.hasten()
+            failed += await self._patch(patches[start : start + TOLD_AT_ONCE])
+        return failed
+
     async def _patch(self, patches: list[ServicePatch]) -> list[ApiError]:
         done, failed = await self.writer.patch_services(patches)
         for patch, body in done:
@@ -288,6 +304,14 @@ class Controller:
                 self.reconciler.poke()  # the answer brought news
         return failed
 
+    def _changed(self, plural: str) -> None:
+        """News of a kind. Thousands of rows, which are for people, do not take a pass each."""
+        if plural != L2_STATUSES.plural or self.announcing.awaits_rows:
+            self.reconciler.poke()
+        elif self._rows_news is None or self._rows_news.when() <= asyncio.get_running_loop().time():
+            loop = asyncio.get_running_loop()
+            self._rows_news = loop.call_later(ROWS_LATER, self.reconciler.poke)
+
     def _poke_later(self, delay: float) -> None:
         asyncio.get_running_loop().call_later(delay, self.reconciler.poke)
 
@@ -306,7 +330,7 @@ class Controller:
                 self.world,
                 find_access(),
                 self.namespace,
-                self.reconciler.poke,
+                self._changed,
                 self._watch_broke,
                 watching,
             )

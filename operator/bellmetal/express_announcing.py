@@ -60,26 +60,29 @@ class ExpressAnnouncing:
             granted = allocations.granted
             self._waiting |= {key: (services[key], item) for key, item in granted.items()}
 
-    async def announce(self, config: Config) -> None:
-        """Those that have an endpoint now, if nothing else has changed; raises ApiError."""
+    async def announce(self, config: Config) -> bool:
+        """Those that have an endpoint now, if nothing else has changed; whether there were any.
+        Raises ApiError."""
         if not self._waiting or self._around is None:
-            return
+            return False
         endpoints = self._world.endpoints(self._waiting)
         ready = {key for key, found in endpoints.items() if found.serving}
         if not ready:
-            return
+            return False
         around = self._world.surroundings(config)
         if around != self._around:
             self.forget()
-            return
+            return False
         waiting = {key: self._waiting.pop(key) for key in ready}
         granted = {key: item for key, (known, item) in waiting.items() if self._is_still(known)}
         services = {key: self._world.services.nouns[key].service for key in granted}
         cluster = replace(around, services=services, endpoints=endpoints)
         held = self._ledger.holdings
         intents = plan(cluster, Allocations(granted), held, {}, self._counts)
-        if self._adds(intents):
-            await self._write(intents, granted)
+        if not self._adds(intents):
+            return False
+        await self._write(intents, granted)
+        return True
 
     def _is_still(self, known: Service) -> bool:
         """Whether a Service says what it said when it was given its addresses."""

@@ -35,6 +35,11 @@ class Fulfilment:
         default_factory=dict
     )
 
+    @property
+    def waits(self) -> bool:
+        """Whether a new owner has still to say that it answers."""
+        return bool(self._moving)
+
     async def settle(self, verdicts: Iterable[Verdict], now: float) -> None:
         """Takes fired orders away and tells what became of them; raises ApiError."""
         failed: list[ApiError] = []

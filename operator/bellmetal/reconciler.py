@@ -30,15 +30,15 @@ class Reconciler:
     """Runs ``step`` when poked, never twice at once, with ``pause`` seconds between; a failed
     step is run again by itself.
 
-    ``hasten``: serves, when poked in a pause, what cannot wait for the next step; the pause is then
-    as long as the step took. It never runs beside a step.
+    ``hasten``: serves, when poked in a pause, what cannot wait for the next step, and says whether
+    there was anything; the pause is then as long as the step took. It never runs beside a step.
     """
 
     def __init__(
         self,
         step: Callable[[], Awaitable[None]],
         pause: float = COALESCE,
-        hasten: Callable[[], Awaitable[None]] | None = None,
+        hasten: Callable[[], Awaitable[bool]] | None = None,
         gap: float = GAP,
     ) -> None:
         self._step, self._pause, self._hasten, self._gap = step, pause, hasten, gap
@@ -81,14 +81,16 @@ class Reconciler:
             except TimeoutError:
                 return
             self._news.clear()
-            began = clock()
+            began, served = clock(), True
             try:
-                await self._hasten()
+                served = await self._hasten()
             except Exception as error:
                 told = log.isEnabledFor(logging.DEBUG)
                 log.info("left to the next pass: %s", error, exc_info=told)
                 self._poked.set()
-            await asyncio.sleep(max(self._gap, SHARE * (clock() - began)))
+            await asyncio.sleep(
+                max(self._gap, SHARE * (clock() - began)) if served else self._pause
+            )
 
     async def _once(self) -> float:
         """One pass; seconds to wait before the next."""

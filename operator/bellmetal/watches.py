@@ -31,14 +31,15 @@ async def watch(
     world: World,
     access: Access,
     namespace: str,
-    changed: Callable[[], None],
+    changed: Callable[[str], None],
     listed: Callable[[], None],
     ready: asyncio.Event,
 ) -> None:
-    """Keeps the world for ever; calls ``changed`` when a noun changed. Kopf ends on SIGTERM too.
+    """Keeps the world for ever. Kopf ends on SIGTERM too.
 
-    ``listed`` is called for objects that come out of a list again: a watch broke, and what was
-    deleted meanwhile Kopf does not tell.
+    ``changed`` is called with the plural of a kind when a noun of it changed; ``listed`` for
+    objects that come out of a list again: a watch broke, and what was deleted meanwhile Kopf does
+    not tell.
     """
     flags = [asyncio.Event(), asyncio.Event()]
     ours = [item for item in world.collections() if item.kind.namespaced]
@@ -108,7 +109,7 @@ class _NoProgress(kopf.AnnotationsProgressStorage):
 def _registry(
     collections: list[Collection[Any, Any]],
     access: Access,
-    changed: Callable[[], None],
+    changed: Callable[[str], None],
     listed: Callable[[], None],
 ) -> kopf.OperatorRegistry:
     registry = kopf.OperatorRegistry()
@@ -133,7 +134,7 @@ def _registry(
 
 
 def _handler(
-    collection: Collection[Any, Any], changed: Callable[[], None], listed: Callable[[], None]
+    collection: Collection[Any, Any], changed: Callable[[str], None], listed: Callable[[], None]
 ) -> Any:
     heard: set[tuple[str, str]] = set()
 
@@ -148,6 +149,6 @@ def _handler(
         else:
             heard.add(key)
         if collection.apply(event["type"], event["object"]):
-            changed()
+            changed(collection.kind.plural)
 
     return handle
