@@ -92,7 +92,7 @@ class Actor:
 
     def __post_init__(self) -> None:
         """Notes what it knows whenever it decides: on the whole, or on what is new."""
-        world, express = self.controller.world, self.controller.express
+        world, express = self.controller.world, self.controller.allocating.express
         look, serve = world.cluster, express.serve
 
         def believe(config: Config) -> None:

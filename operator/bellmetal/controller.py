@@ -17,32 +17,25 @@ import signal
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from bellmetal import kube, metrics, resources
-from bellmetal.addresses import IPAddress
+from bellmetal import metrics, resources
 from bellmetal.admission import Admission
-from bellmetal.allocation import Allocations, Decision
+from bellmetal.allocating import Allocating
 from bellmetal.announcing import Announcing
 from bellmetal.api import ApiError, Client, find_access
-from bellmetal.cluster import Cluster, Service
 from bellmetal.companion import Companion
 from bellmetal.config import Config, Problem
 from bellmetal.controller_metrics import CONTROLLER, led
-from bellmetal.counters import count, measure
 from bellmetal.departed import Departed
 from bellmetal.events import Events, timestamp
-from bellmetal.express import Basis, Express
 from bellmetal.follow import L2_STATUSES, Follower
 from bellmetal.health import Endpoints
-from bellmetal.holdings import released
 from bellmetal.keychain import Keychain
 from bellmetal.leadership import Leadership
 from bellmetal.ledger import Ledger, LedgerConflictError
 from bellmetal.notices import Notices
 from bellmetal.page.inside import open_page
-from bellmetal.reconciler import AgainError, Reconciler
-from bellmetal.rivals import Rivals, rival_of
+from bellmetal.reconciler import Reconciler
 from bellmetal.settings import ControllerSettings
-from bellmetal.settlement import settle
 from bellmetal.states import Program, States
 from bellmetal.tidying import Tidying
 from bellmetal.unrest import Unrest
@@ -52,8 +45,6 @@ from bellmetal.world import ENDPOINT_SLICES, World
 from bellmetal.writer import (
     ServicePatch,
     Writer,
-    condition_patches,
-    service_patches,
 )
 
 log = logging.getLogger(__name__)
@@ -86,7 +77,6 @@ class Controller:
         self.unrest = Unrest(self.world, self.events)
         self.ledger = Ledger(client, self.namespace)
         self.writer = Writer(client, self.namespace, self.world.slices)
-        self.rivals = Rivals()
         program = Program(pod_name=common.pod_name, pod_uid=common.pod_uid)
         self.states = States(client, self.namespace, program)
         self.leadership = Leadership(client, self.namespace, self.identity)
@@ -96,10 +86,18 @@ class Controller:
         self.departed = Departed(client, self.namespace, self.world)
         self.endpoints = Follower(client, ENDPOINT_SLICES, "", self.reconciler.poke)
         self.endpoints.collection = self.world.endpoint_slices
-        self.express = Express()
         self.loaded = self.leading = False
         self._look_again: float | None = None  # when what is observed will have lasted
         self._rows_news: asyncio.TimerHandle | None = None
+        self.allocating = Allocating(
+            self.world,
+            self.ledger,
+            self.writer,
+            self.notices,
+            self._load_world,
+            self.reconciler.poke,
+            self._poke_later,
+        )
         self.announcing = Announcing(
             self.world,
             self.ledger,
@@ -130,18 +128,18 @@ class Controller:
         self.notices.services(cluster.services.values())
         now = timestamp()
         try:
-            allocations = await self._allocate(cluster, now)
-            failed += await self._show(cluster, allocations)
+            allocations = await self.allocating.allocate(cluster, now)
+            failed += await self.allocating.show(cluster, allocations)
             await self.announcing.announce(cluster, allocations, now)
         except LedgerConflictError as conflict:
-            raise await self._left_behind(conflict) from conflict
+            raise await self.allocating.left_behind(conflict) from conflict
         except ApiError:
             metrics.UPDATE_ERRORS.inc()
             raise
         self.notices.allocated(allocations)
         if math.isfinite(allocations.again_in):  # an address cools down that somebody waits for
             self._poke_later(allocations.again_in + 0.1)
-        failed += await self._count(cluster, allocations) + unwritten
+        failed += await self.allocating.count(cluster, allocations) + unwritten
         if failed:
             metrics.UPDATE_ERRORS.inc()
             raise failed[0]
@@ -155,60 +153,17 @@ class Controller:
         served, failed = await self._hurry(config)
         if failed:
             raise failed[0]
-        if self.express.stands and await self.announcing.express.announce(config):
+        if self.allocating.express.stands and await self.announcing.express.announce(config):
             return True
         return served
 
-    async def _allocate(self, cluster: Cluster, now: str) -> Allocations:
-        """Who has which address, in the ledger: as it stands, or decided anew."""
-        basis = Basis(cluster.config, self.ledger.loads, cluster.shy)
-        allocations = self.express.standing(basis)
-        if allocations is not None:
-            await self.ledger.write(())  # raises if nobody knows what was written last
-            return allocations
-        self.express.forget()
-        decision = Decision(cluster, self.ledger.holdings, now)
-        allocations = decision.run()
-        changes = settle(allocations, cluster.services, self.ledger.holdings, now)
-        losses = released(self.ledger.holdings, changes)
-        await self.ledger.write(changes)
-        self.express.keep(decision, allocations, basis)
-        self.notices.freed(losses, allocations)
-        return allocations
-
     async def _hurry(self, config: Config) -> tuple[bool, list[ApiError]]:
-        """Services that have just been made have their addresses before all else is looked at; who
-        comes meanwhile is next, or the rest would never be. Whether there were any; failures."""
-        known = {key: told.service for key, told in self.world.services.nouns.items()}
-        basis = Basis(config, self.ledger.loads, self.world.shy())
-        services, granted = self.express.serve(known, basis)
-        if not granted:
-            return False, []
-        return True, await self._give(services, Allocations(granted))
-
-    async def _give(self, services: dict[str, Service], allocations: Allocations) -> list[ApiError]:
-        """Writes into the ledger and shows what these Services are given."""
-        held = self.ledger.holdings
-        addresses = {a for item in allocations.granted.values() for a in item.addresses}
-        about = {address: held[address] for address in addresses & held.keys()}
-        try:
-            await self.ledger.write(settle(allocations, services, about, timestamp()))
-            failed = await self._patch(service_patches(services, allocations))
-        except LedgerConflictError as conflict:
-            self.express.forget()
-            raise await self._left_behind(conflict) from conflict
-        except ApiError:
-            self.express.forget()
-            raise
+        """Services that have just been made have their addresses before all else is looked at;
+        whether there were any, and failures."""
+        services, allocations, failed = await self.allocating.hurry(config)
         if not failed:
             self.announcing.express.given(services, allocations)
-        return failed
-
-    async def _left_behind(self, conflict: LedgerConflictError) -> AgainError:
-        """Somebody else wrote first, and may know Services and pools that no watch has told us of
-        yet: all is listed, and decided again."""
-        await self.world.load(self.client, self.namespace)
-        return AgainError(str(conflict))
+        return bool(allocations.granted), failed
 
     async def _sign(self, config: Config) -> tuple[tuple[Problem, ...], list[ApiError]]:
         """The passwords of peers; what cannot be written stops nothing else."""
@@ -231,77 +186,13 @@ class Controller:
         self._look_again = again
         self.unrest.tell(now)
 
-    async def _show(self, cluster: Cluster, allocations: Allocations) -> list[ApiError]:
-        now = asyncio.get_running_loop().time()
-        patches = self.rivals.leave_out(service_patches(cluster.services, allocations), now)
-        await self.ledger.confirm(a for p in patches for a in (*p.added, *p.removed))
-        failed = await self._patch_in_turn(patches)
-        for key in self.rivals.unnamed():
-            if (service := cluster.services.get(key)) is not None:
-                self.rivals.name(key, rival_of(await self.writer.managed_fields(service)))
-        rivals = self.rivals.conditions(cluster.services, allocations, now)
-        self.notices.rivals({key: item.message for key, item in rivals.items()})
-        if (again := self.rivals.next_try(now)) is not None:
-            self._poke_later(again)
-        return failed + await self._patch(condition_patches(cluster.services, kube.SHOWN, rivals))
-
-    async def _patch_in_turn(self, patches: list[ServicePatch]) -> list[ApiError]:
-        """Nobody is shown an address before those who lose it show it no more."""
-        failed: list[ApiError] = []
-        while patches:
-            leaving = {address for patch in patches for address in patch.removed}
-            turn = [patch for patch in patches if not leaving.intersection(patch.added)]
-            rest = [patch for patch in patches if leaving.intersection(patch.added)]
-            turn = turn or rest  # they exchange their addresses
-            failed += await self._patch(turn)
-            stuck = {a for patch in turn for a in patch.removed if self._still_shows(patch, a)}
-            patches = [] if turn is rest else [p for p in rest if not stuck.intersection(p.added)]
-        return failed
-
-    def _still_shows(self, patch: ServicePatch, address: IPAddress) -> bool:
-        told = self.world.services.nouns.get(patch.service.key)
-        return told is not None and address in told.service.shown.addresses
-
     async def _tell(self, patches: list[ServicePatch]) -> list[ApiError]:
         """What is for people, when all is announced: new Services come in between."""
         failed: list[ApiError] = []
         for start in range(0, len(patches), TOLD_AT_ONCE):
             if start:
                 await self.hasten()
-            failed += await self._patch(patches[start : start + TOLD_AT_ONCE])
-        return failed
-
-    async def _patch(self, patches: list[ServicePatch]) -> list[ApiError]:
-        done, failed = await self.writer.patch_services(patches)
-        for patch, body in done:
-            key = patch.service.key
-            told = self.world.services.nouns.get(key)
-            if told is not None and told.service.uid == body.metadata.uid:
-                self.world.services.take(body)
-                if patch.brought_news(self.world.services.nouns[key].service):
-                    self.reconciler.poke()
-            self.rivals.wrote(patch)
-            self.notices.patched(patch)
-        return failed
-
-    async def _count(self, cluster: Cluster, allocations: Allocations) -> list[ApiError]:
-        pools = cluster.config.pools
-        counts = count(pools, allocations)
-        measure(pools, counts, allocations)
-        present = {body.metadata.name: body for body in self.world.pools.nouns.values()}
-        written, failed = await self.writer.patch_pools(
-            {
-                name: status
-                for name, status in counts.items()
-                if name in present and present[name].status != status
-            }
-        )
-        for body in written:
-            former = present[body.metadata.name]
-            self.world.pools.take(body)
-            now = self.world.pools.nouns[body.key]
-            if (former.spec, former.metadata) != (now.spec, now.metadata):
-                self.reconciler.poke()  # the answer brought news
+            failed += await self.allocating.patch(patches[start : start + TOLD_AT_ONCE])
         return failed
 
     def _changed(self, plural: str) -> None:
@@ -401,7 +292,7 @@ class Controller:
 
     async def _load_own(self) -> None:
         await self._ensure_secret()
-        self.express.forget()
+        self.allocating.express.forget()
         self.announcing.express.forget()
         await self.ledger.load()  # first: the world then knows everybody whom the ledger names
         await self.world.load(self.client, self.namespace)

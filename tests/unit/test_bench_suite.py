@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import drawing, history, many_nodes, suite
+from bench import drawing, history, many_nodes, soak, suite
 from bench.curves import Curves, Sized, exponent, fitted, spread_pools, table
 from bench.load import endpoint_slice, event, service
 from bench.scale import counted
@@ -110,3 +110,14 @@ def test_a_run_is_written_down(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     written = sorted(path.suffix for path in tmp_path.iterdir())
     assert written == [".json", ".jsonl", ".md"]
     assert "bench.upgrade" in next(tmp_path.glob("*.md")).read_text()
+
+
+def test_what_was_higher_at_the_end_has_grown_and_a_few_more_have_not() -> None:
+    flat, steep = [60.0] * 9, [60.0 + 4 * n for n in range(9)]
+    series = {
+        "a MB": flat,
+        "b MB": steep,
+        "b % of a core": steep,
+        "c files": [10.0] * 6 + [12.0] * 3,
+    }
+    assert soak.grown(series) == {"b MB": (76.0, 88.0)}
