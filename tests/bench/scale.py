@@ -18,6 +18,7 @@ import time
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
+from bellmetal.follow import L2_STATUSES
 from bench import play
 from bench.figures import cpu, percentile, rss
 from bench.load import ENDPOINT_SLICES, EVENTS, Load
@@ -25,7 +26,7 @@ from bench.rows import Row, Values
 from bench.table import COUNT, MEGABYTES, MILLISECONDS, PERCENT, SECONDS, TIMES, Wish
 from lab.bare import Bare
 from lab.processes import Process
-from lab.programs import Programs
+from lab.programs import NAMESPACE, Programs
 from lab.waiting import until
 
 MOST = int(os.environ.get("BELLMETAL_BENCH_SERVICES", "10000"))
@@ -195,6 +196,7 @@ async def held(at: Thousands, load: Load) -> Values:
         await load.wait(lambda count=count: len(load.shown) == count, "all addresses")  # type: ignore[misc]
         await asyncio.sleep(2 * QUIET)
         found |= await _again(at, load, "half" if count == HALF else "all")
+    await _at_rest(load)
     found |= await _one_more(at, load)
     return found | await _speakers(at, load)
 
@@ -216,6 +218,14 @@ async def _again(at: Thousands, load: Load, which: str) -> dict[str, Any]:
     )
     memory = rss(controller.pid)
     return {f"again_{which}": until_then, f"writes_{which}": written - 1, f"memory_{which}": memory}
+
+
+async def _at_rest(load: Load) -> None:
+    """Until people have been told all: a row for each Service is written slowly."""
+    before = -1
+    while (now := await load.count(L2_STATUSES.path(NAMESPACE))) != before:
+        before = now
+        await asyncio.sleep(QUIET)
 
 
 async def _one_more(at: Thousands, load: Load) -> dict[str, Any]:
