@@ -88,9 +88,8 @@ class Reconciler:
                 told = log.isEnabledFor(logging.DEBUG)
                 log.info("left to the next pass: %s", error, exc_info=told)
                 self._poked.set()
-            await asyncio.sleep(
-                max(self._gap, SHARE * (clock() - began)) if served else self._pause
-            )
+            took = min(clock() - began, LONGEST_REST / SHARE)
+            await asyncio.sleep(max(self._gap, SHARE * took) if served else self._pause)
 
     async def _once(self) -> float:
         """One pass; seconds to wait before the next."""

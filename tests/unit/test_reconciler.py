@@ -235,3 +235,13 @@ async def test_what_is_served_in_haste_leaves_the_api_room() -> None:
             reconciler.poke()
             await asyncio.sleep(0.01)
     assert len(haste.times) <= 21
+
+
+async def test_haste_that_takes_long_keeps_no_pass_waiting_for_as_long_again() -> None:
+    passes, haste = Passes(length=0.4), Haste(length=30.0)
+    async with running(passes, hasten=haste) as reconciler:
+        reconciler.poke()
+        await asyncio.sleep(0.5)
+        reconciler.poke()
+        await asyncio.sleep(60)
+    assert passes.times == [0.0, 31.5]
