@@ -283,12 +283,8 @@ class Layer2Announcer:
                     looked += self._watch.disown(address, paused)
                     changed = True
                 case Reassert(address, against):
-                    log.warning(
-                        "%s claimed %s too: claiming it again",
-                        against,
-                        address,
-                        extra={"event": "reasserted"},
-                    )
+                    again = f"{against} claimed {address} too: claiming it again"
+                    self._talk.say(Said("reasserted", again), logging.WARNING)
                     self._answering.run(self._responder.announce(address, now))
                 case Flush(_):  # old beacons would tell of a world that is gone
                     for link in self._links.values():

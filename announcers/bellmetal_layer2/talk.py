@@ -23,14 +23,14 @@ class Talk:
         self._said = self._more = 0
         self._end: asyncio.TimerHandle | None = None
 
-    def say(self, item: Said) -> None:
+    def say(self, item: Said, level: int = logging.INFO) -> None:
         """On the event loop only."""
         if self._end is None:
             self._end = asyncio.get_running_loop().call_later(MOMENT, self.finish)
         self._said += 1
         if self._said > MOST_LINES:
             self._more += 1
-        level = logging.INFO if self._said <= MOST_LINES else logging.DEBUG
+        level = level if self._said <= MOST_LINES else logging.DEBUG
         log.log(level, item.message, extra={"op": "ownership", "event": item.event})
 
     def finish(self) -> None:

@@ -30,7 +30,8 @@ IN_CLUSTER = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 PAGE = 500
 USER_AGENT = f"bellmetal/{__version__}"  # its first part is our field manager
 TOKEN_LIFE = 60.0  # seconds after which a token file is read again
-WATCH_SILENCE = 75.0  # seconds; bookmarks come every minute, so a longer silence is a dead link
+WATCH_SILENCE = 100.0  # seconds; bookmarks come every minute, and late from a server that has much
+# to do: to list all anew is the last thing that it needs then
 WATCH_LENGTH = 600  # seconds after which the server ends a watch
 STRATEGIC_MERGE = "application/strategic-merge-patch+json"
 MERGE = "application/merge-patch+json"

@@ -15,14 +15,21 @@ log = logging.getLogger(__name__)
 
 QUEUE = 20_000  # events waiting at most; older ones matter more, so the newest are dropped
 WORKERS = 16
+SLOWLY = 0.02  # seconds between two events of those who must not hurry
 
 
 class Events:
-    """Records events of one component, with the program's host as instance."""
+    """Records events of one component, with the program's host as instance.
 
-    def __init__(self, client: Client, component: str, instance: str) -> None:
+    ``slowly``: one after the other, fifty a second at most: a speaker has one for each address that
+    comes to it, and when thousands come the API server has more to do than that.
+    """
+
+    def __init__(self, client: Client, component: str, instance: str, slowly: bool = False) -> None:
         self._client, self._component, self._instance = client, component, instance
+        self._workers, self._pause = (1, SLOWLY) if slowly else (WORKERS, 0.0)
         self._queue: asyncio.Queue[resources.Event] = asyncio.Queue(QUEUE)
+        self._dropping = False
 
     def record(
         self,
@@ -56,14 +63,18 @@ class Events:
         )
         try:
             self._queue.put_nowait(event)
+            self._dropping = False
         except asyncio.QueueFull:
             metrics.EVENTS_DROPPED.inc()
-            log.warning("too many events are waiting: dropped %s about %s", reason, about.name)
+            if not self._dropping:  # a line costs as much as an event; the metric counts them
+                message = "too many events are waiting: dropped %s about %s, and what follows"
+                log.warning(message, reason, about.name)
+            self._dropping = True
 
     async def run(self) -> None:
         """Writes what is queued, for ever."""
         async with asyncio.TaskGroup() as group:
-            for _ in range(WORKERS):
+            for _ in range(self._workers):
                 group.create_task(self._work())
 
     async def drain(self) -> None:
@@ -77,6 +88,8 @@ class Events:
                 await self._write(event)
             finally:
                 self._queue.task_done()
+            if self._pause:
+                await asyncio.sleep(self._pause)
 
     async def _write(self, event: resources.Event) -> None:
         path = f"/api/v1/namespaces/{event.metadata.namespace}/events"

@@ -67,7 +67,7 @@ class Speaker:
     ) -> None:
         common = settings.common
         self.settings, self.client, self.gossip, self.ring = settings, client, gossip, ring
-        self.events = Events(client, COMPONENT, settings.node_name)
+        self.events = Events(client, COMPONENT, settings.node_name, slowly=True)
         self.file = (
             StateFile(settings.state_dir, settings.node_name, cluster)
             if settings.state_dir

@@ -23,7 +23,7 @@ from bellmetal.world import World
 
 log = logging.getLogger(__name__)
 
-SILENCE = 70.0  # seconds; the API server sends bookmarks every minute
+SILENCE = 100.0  # seconds; the API server sends bookmarks every minute, and late under load
 DEAF = 2.0  # seconds between attempts at most: Kopf's own pauses grow to 21 s
 
 

@@ -156,8 +156,24 @@ def test_too_many_events_are_dropped_and_nobody_waits(
     with caplog.at_level(logging.WARNING):
         recorder.record(WEB, "First", "kept")
         recorder.record(WEB, "Second", "dropped")
-    assert caplog.messages == ["too many events are waiting: dropped Second about web"]
-    assert dropped() == before + 1
+        recorder.record(WEB, "Third", "dropped, and the log is quiet")
+    assert caplog.messages == [
+        "too many events are waiting: dropped Second about web, and what follows"
+    ]
+    assert dropped() == before + 2
+
+
+@pytest.mark.looptime
+async def test_who_must_not_hurry_writes_one_after_the_other() -> None:
+    api = SmallApi()
+    recorder = Events(api, "metallb-speaker", "n1", slowly=True)
+    for number in range(100):
+        recorder.record(WEB, "nodeAssigned", f"announcing from node n{number}")
+    task = asyncio.create_task(recorder.run())
+    await asyncio.sleep(1)
+    assert 45 <= len(api.objects) <= 51
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
 
 
 def test_the_clock_is_told_as_kubernetes_wants_it() -> None:
