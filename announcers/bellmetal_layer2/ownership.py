@@ -227,7 +227,6 @@ class Ownership:
         if gap > GAP and not self._voice.leaving:
             for peer in self._roster.peers.values():
                 peer.excuse(now)
-            self._roster.stood_still(gap, now)
             self._unsettle(now, f"the loop stood still for {gap:.2f} s", 0.0)
         elif gap > 1.5 * INTERVAL and not self.settled:
             self._settling.deaf(gap)

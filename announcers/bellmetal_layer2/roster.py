@@ -15,13 +15,6 @@ from bellmetal_layer2.places import ANYWHERE, Place
 # heard one after the other: the first must not make the next one's death sure.
 STEADY = 0.35
 
-# A node that is short of processor hears others late. If it calls them silent, and takes what is
-# theirs, all have more to do, and stand still the more: it is patient with them for a while.
-MOST_PATIENCE = (
-    1.0  # seconds that others may be silent longer; else twice as long as it stood still
-)
-PATIENT = 10.0  # seconds for which that holds
-
 # Whoever holds the key can lie as it likes, but not make this process grow without bound.
 MOST_PEERS = 1024  # nodes that are kept, beside those that the slices name
 MOST_CLAIMS = 65_536  # of all nodes together: 20,000 addresses, each claimed by three
@@ -41,15 +34,6 @@ class Roster:
         self._majorities: dict[tuple[tuple[str, ...], Place], bool] = {}
         self._steady_at = float("inf")  # when the next of the living will count
         self.next_silence = float("inf")  # nobody who lives will have been silent too long before
-        self._patience, self._patient_until = 0.0, now
-
-    def stood_still(self, seconds: float, now: float) -> None:
-        """Our own loop, for so long."""
-        self._patience = min(MOST_PATIENCE, max(2 * seconds, self._patience_at(now)))
-        self._patient_until = now + PATIENT
-
-    def _patience_at(self, now: float) -> float:
-        return self._patience if now < self._patient_until else 0.0
 
     def peer(self, name: str) -> Peer:
         """What is known of a node; nothing yet, if it is new."""
@@ -100,7 +84,6 @@ class Roster:
         self._claims += len(peer.claims) - before
         if on:
             self._heard_on.add(on)
-            peer.silence_after += self._patience_at(now)
         for address in touched:
             if address in peer.claims:
                 self._claimants.setdefault(address, set()).add(peer.name)

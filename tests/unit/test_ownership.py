@@ -745,31 +745,6 @@ def test_a_slow_lan_makes_no_silence() -> None:
     assert not story.answers
 
 
-def stood_still() -> Story:
-    """n1's loop has stood still, and it has exchanged claims with the others again."""
-    story = settled("n2")
-    story.now += 0.3
-    story.take(story.machine.tick(story.now))
-    story.wait(0.2, "n2", "n3")
-    assert story.machine.settled
-    return story
-
-
-def test_who_stood_still_itself_does_not_call_others_silent_so_soon() -> None:
-    story = stood_still()
-    story.wait(0.85, "n3")
-    assert not story.answers, "0.35 s of silence would be enough else"
-    story.wait(0.4, "n3")
-    assert story.answers
-
-
-def test_it_is_so_for_a_while() -> None:
-    story = stood_still()
-    story.wait(10.0, "n2", "n3")
-    story.wait(0.45, "n3")
-    assert story.answers
-
-
 def test_all_nodes_together_stay_within_the_lans_budget() -> None:
     machine = Ownership("n0", 1, 0.0)
     for number in range(99):
