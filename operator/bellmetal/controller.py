@@ -197,10 +197,10 @@ class Controller:
 
     def _changed(self, plural: str) -> None:
         """News of a kind. Thousands of rows, which are for people, do not take a pass each."""
+        loop = asyncio.get_running_loop()
         if plural != L2_STATUSES.plural or self.announcing.awaits_rows:
             self.reconciler.poke()
-        elif self._rows_news is None or self._rows_news.when() <= asyncio.get_running_loop().time():
-            loop = asyncio.get_running_loop()
+        elif self._rows_news is None or self._rows_news.when() <= loop.time():
             self._rows_news = loop.call_later(ROWS_LATER, self.reconciler.poke)
 
     def _poke_later(self, delay: float) -> None:

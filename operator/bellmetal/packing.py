@@ -10,14 +10,13 @@ written where it leaves. Deletions come last.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import count
 from typing import Any
 
 from msgspec.structs import replace
 
-from bellmetal.addresses import AddressError, parse_address
+from bellmetal.addresses import AddressError, IPAddress, parse_address
 from bellmetal.intents import Announcement, Intents
 from bellmetal.resources import (
     AnnouncementSlice,
@@ -29,7 +28,7 @@ from bellmetal.resources import (
     SlicePeer,
     SliceRoute,
 )
-from bellmetal.shelving import Limits, Size, shelve
+from bellmetal.shelving import Limits, Size, add, shelve
 from bellmetal.slices import (
     SLICE_VERSION,
     announcement_to_slice,
@@ -73,6 +72,10 @@ class Kind:
     def name(self, number: int) -> str:
         """The name of a slice; the first one of node sets has no number."""
         return self.prefix + str(number) if number or self.prefix != "nodes-" else NODES_SLICE
+
+    def size(self, items: Collection[Any]) -> Size:
+        """How much room items take."""
+        return Size(len(items), sum(map(self.weight, items)))
 
     def holds(self, name: str) -> bool:
         """Whether a slice of that name is of this kind."""
@@ -125,20 +128,9 @@ def pack(intents: Intents, slices: Mapping[str, AnnouncementSlice]) -> SliceChan
     sets = sorted(intents.node_sets, key=lambda item: item.name)
     changes = [
         _pack(NODE_SETS, {item.name: [node_set_to_slice(item)] for item in sets}, slices),
-        _pack(
-            ANNOUNCEMENTS,
-            {
-                item.address: [announcement_to_slice(item)]
-                for item in _in_order(intents.announcements)
-            },
-            slices,
-        ),
+        _pack(ANNOUNCEMENTS, _announcements(intents), slices),
         _pack(PEERS, _grouped(_place, map(peer_to_slice, intents.peers)), slices),
-        _pack(
-            ROUTES,
-            _grouped(lambda item: item.prefix, map(route_to_slice, intents.routes)),
-            slices,
-        ),
+        _pack(ROUTES, _routes(intents), slices),
     ]
     sets_last = [*changes[1:], changes[0]]
     return SliceChanges(
@@ -151,35 +143,33 @@ def pack(intents: Intents, slices: Mapping[str, AnnouncementSlice]) -> SliceChan
 def extend(intents: Intents, slices: Mapping[str, AnnouncementSlice]) -> SliceChanges:
     """The changes that add announcements and routes of which nothing is in ``slices``, to where
     `pack` would leave them; their node sets are there."""
-    announcements = map(announcement_to_slice, _in_order(intents.announcements))
-    routes = _grouped(lambda item: item.prefix, map(route_to_slice, intents.routes))
-    return SliceChanges(
-        (
-            *_extend(ANNOUNCEMENTS, [[item] for item in announcements], slices),
-            *_extend(ROUTES, list(routes.values()), slices),
-        )
-    )
+    announcements = _extend(ANNOUNCEMENTS, _announcements(intents), slices)
+    return SliceChanges((*announcements, *_extend(ROUTES, _routes(intents), slices)))
+
+
+def _announcements(intents: Intents) -> dict[IPAddress, list[SliceAnnouncement]]:
+    return {
+        item.address: [announcement_to_slice(item)] for item in _in_order(intents.announcements)
+    }
+
+
+def _routes(intents: Intents) -> dict[Hashable, list[SliceRoute]]:
+    return _grouped(lambda item: item.prefix, map(route_to_slice, intents.routes))
 
 
 def _extend(
-    kind: Kind, groups: list[list[Any]], slices: Mapping[str, AnnouncementSlice]
+    kind: Kind, new: Mapping[Any, list[Any]], slices: Mapping[str, AnnouncementSlice]
 ) -> Iterator[AnnouncementSlice]:
-    left = groups[::-1]
-    for name in map(kind.name, count()):
-        if not left:
-            return
-        before = slices.get(name)
-        items = list(getattr(before.spec, kind.field)) if before is not None else []
-        whole = len(items)
-        while left and (not items or _has_room(kind, [*items, *left[-1]])):
-            items += left.pop()
-        if len(items) > whole:
-            yield _slice(name, before, kind.field, items)
-
-
-def _has_room(kind: Kind, items: list[Any]) -> bool:
-    room = kind.limits.room
-    return len(items) <= room.items and sum(map(kind.weight, items)) <= room.weight
+    present = {n: getattr(item.spec, kind.field) for n, item in slices.items() if kind.holds(n)}
+    places = add(
+        {name: kind.size(items) for name, items in present.items()},
+        {key: kind.size(items) for key, items in new.items()},
+        kind.name,
+        kind.limits,
+    )
+    for name, keys in places.items():
+        items = [*present.get(name, ()), *(item for key in keys for item in new[key])]
+        yield _slice(name, slices.get(name), kind.field, items)
 
 
 def led_anew(changes: SliceChanges, slices: Mapping[str, AnnouncementSlice]) -> set[str]:
@@ -213,7 +203,7 @@ def _pack(
     present = {name: item for name, item in slices.items() if kind.holds(name)}
     shelves = shelve(
         {name: kind.keys(getattr(item.spec, kind.field)) for name, item in present.items()},
-        {key: Size(len(items), sum(map(kind.weight, items))) for key, items in wanted.items()},
+        {key: kind.size(items) for key, items in wanted.items()},
         kind.name,
         kind.limits,
     )

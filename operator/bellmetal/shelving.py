@@ -54,6 +54,18 @@ def shelve(
     return Shelves(sorting.things, frozenset(sorting.left))
 
 
+def add(
+    sizes: Mapping[str, Size],
+    new: Mapping[K, Size],
+    names: Callable[[int], str],
+    limits: Limits,
+) -> dict[str, list[K]]:
+    """Where `shelve` would put new things beside what stands, of which only ``sizes`` matter."""
+    sorting = _Sorting(dict(new), limits, sizes=dict(sizes))
+    sorting.fill(names)
+    return {name: keys for name, keys in sorting.things.items() if keys}
+
+
 @dataclass
 class _Sorting(Generic[K]):
     todo: dict[K, Size]
@@ -81,14 +93,15 @@ class _Sorting(Generic[K]):
                 return
             if name in self.left:
                 continue
-            total = self.sizes.get(name, Size(0))
+            filled = self.sizes.get(name, Size(0))
             things = self.things.setdefault(name, [])
             while at < len(new):
                 key, size = new[at]
-                total = Size(total.items + size.items, total.weight + size.weight)
-                if things and not _fits(total, self.limits.room):
+                total = Size(filled.items + size.items, filled.weight + size.weight)
+                if filled.items and not _fits(total, self.limits.room):
                     break
                 things.append(key)
+                filled = total
                 at += 1
 
 

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from bellmetal.addresses import IPAddress
 from bellmetal.intents import Announcement, Attributes, Intents, NodeSet, PeerPlan, Route, ServiceId
-from bellmetal.packing import CAPACITY, SliceChanges, pack
+from bellmetal.packing import CAPACITY, SliceChanges, extend, pack
 from bellmetal.resources import AnnouncementSlice
 from bellmetal.slices import announcement_to_slice, node_set_to_slice, read_slices, route_to_slice
 from builders import announcement, node_set, slice_item, slice_object
@@ -243,3 +243,11 @@ def test_whatever_stood_in_slices_of_routes_they_say_what_intents_say(
 
 
 ODD = Route(ipaddress.ip_network("10.0.0.1/32"), "odd")
+
+
+@given(plans(), st.integers(1, 250))
+def test_what_is_added_comes_to_where_the_whole_would_have_put_it(old: Intents, many: int) -> None:
+    slices = applied({}, pack(old, {}))
+    new = tuple(announcement(f"10.9.{n // 256}.{n % 256}") for n in range(many))
+    whole = Intents((*old.announcements, *new), old.node_sets)
+    assert applied(slices, extend(Intents(new), slices)) == applied(slices, pack(whole, slices))
