@@ -56,6 +56,8 @@ class Outbound:
         if not self._ended:  # before it nothing is told again (RFC 7313, section 4)
             self._ended = True
             told += [update.end_of_rib(family) for family in self._ribs]
+            if not self._enhanced:  # who waits for no beginning and end was just told all
+                self._asked.clear()
         for family in self._asked:
             told += self._again(family)
         self._asked.clear()

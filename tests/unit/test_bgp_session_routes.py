@@ -245,6 +245,13 @@ def test_before_the_first_table_a_refresh_waits() -> None:
     assert told.learned.refreshes == [1, 2]
 
 
+def test_the_first_table_answers_a_refresh_of_a_peer_that_expects_no_frame_around_it() -> None:
+    it = Lone().up(replace(THEIR_OPEN, capabilities=CAPABLE))
+    it.hear(REQUEST)
+    want(it, table(ONE))
+    assert Told(it).more() == 2, "the route and the End-of-RIB"
+
+
 def test_many_refreshes_are_answered_once() -> None:
     it, told = up(table(*(f"198.51.{n}.0/24" for n in range(100))))
     assert told.more() == 2
