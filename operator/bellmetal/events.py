@@ -1,4 +1,9 @@
-"""Events on objects, where `kubectl describe` shows them; written behind everything else."""
+"""Events on objects, where `kubectl describe` shows them; written behind everything else.
+
+Of one object a few at once, then one in five minutes: whoever edits a Service a thousand times may
+not fill the API server with what is said of it. What is written has a queue, as there may be
+thousands of objects.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +11,11 @@ import asyncio
 import datetime
 import hashlib
 import logging
+import time
 import uuid
+from collections import OrderedDict
+from dataclasses import dataclass
+from functools import lru_cache
 
 from bellmetal import metrics, resources
 from bellmetal.api import ApiError, Client
@@ -16,6 +25,39 @@ log = logging.getLogger(__name__)
 QUEUE = 20_000  # events waiting at most; older ones matter more, so the newest are dropped
 WORKERS = 16
 SLOWLY = 0.02  # seconds between two events of those who must not hurry
+FEW = 30  # events about one object that come at once
+EVERY = 10.0  # seconds between more of them
+MOST_OBJECTS = 4096  # that are remembered; of whom nothing was said for longest is forgotten
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """An event that waits: a tenth of what it takes when it is made, and thousands may wait."""
+
+    about: resources.ObjectReference
+    reason: str
+    message: str
+    warning: bool
+    once: str
+    at: str
+
+
+class _Budget:
+    """How much is said of one object."""
+
+    def __init__(self) -> None:
+        self._left: OrderedDict[tuple[str, str, str], tuple[float, float]] = OrderedDict()
+
+    def allows(self, about: resources.ObjectReference) -> bool:
+        """Whether one more event may be written, which is counted."""
+        key, now = (about.kind, about.namespace, about.name), time.monotonic()
+        left, since = self._left.pop(key, (float(FEW), now))
+        left = min(float(FEW), left + (now - since) / EVERY)
+        allowed = left >= 1.0
+        self._left[key] = left - allowed, now
+        if len(self._left) > MOST_OBJECTS:
+            self._left.popitem(last=False)
+        return allowed
 
 
 class Events:
@@ -28,7 +70,8 @@ class Events:
     def __init__(self, client: Client, component: str, instance: str, slowly: bool = False) -> None:
         self._client, self._component, self._instance = client, component, instance
         self._workers, self._pause = (1, SLOWLY) if slowly else (WORKERS, 0.0)
-        self._queue: asyncio.Queue[resources.Event] = asyncio.Queue(QUEUE)
+        self._queue: asyncio.Queue[_Said] = asyncio.Queue(QUEUE)
+        self._budget = _Budget()
         self._dropping = False
 
     def record(
@@ -42,34 +85,20 @@ class Events:
     ) -> None:
         """Queues an event. ``once``: the same sentence about the same object with the same
         key is told only once, also over restarts, as long as the API server keeps the event."""
-        now = timestamp()
-        event = resources.Event(
-            api_version="v1",
-            kind="Event",
-            metadata=resources.Metadata(
-                name=_name(about, reason + message + once if once else uuid.uuid4().hex),
-                namespace=about.namespace or "default",
-            ),
-            involved_object=about,
-            reason=reason,
-            message=message,
-            type="Warning" if warning else "Normal",
-            source=resources.EventSource(self._component, self._instance),
-            reporting_component=self._component,
-            reporting_instance=self._instance,
-            first_timestamp=now,
-            last_timestamp=now,
-            count=1,
-        )
+        if not self._budget.allows(about):
+            self._drop(f"more than {FEW} events about one object", reason, about)
+            return
         try:
-            self._queue.put_nowait(event)
+            self._queue.put_nowait(_Said(about, reason, message, warning, once, timestamp()))
             self._dropping = False
         except asyncio.QueueFull:
-            metrics.EVENTS_DROPPED.inc()
-            if not self._dropping:  # a line costs as much as an event; the metric counts them
-                message = "too many events are waiting: dropped %s about %s, and what follows"
-                log.warning(message, reason, about.name)
-            self._dropping = True
+            self._drop("too many events are waiting", reason, about)
+
+    def _drop(self, why: str, reason: str, about: resources.ObjectReference) -> None:
+        metrics.EVENTS_DROPPED.inc()
+        if not self._dropping:  # a line costs as much as an event; the metric counts them
+            log.warning("%s: dropped %s about %s, and what follows", why, reason, about.name)
+        self._dropping = True
 
     async def run(self) -> None:
         """Writes what is queued, for ever."""
@@ -83,13 +112,37 @@ class Events:
 
     async def _work(self) -> None:
         while True:
-            event = await self._queue.get()
+            said = await self._queue.get()
             try:
-                await self._write(event)
+                await self._write(self._made(said))
+            except Exception:  # whatever it is: for one event the program must not end
+                metrics.EVENTS_DROPPED.inc()
+                log.exception("event %s about %s was not written", said.reason, said.about.name)
             finally:
                 self._queue.task_done()
             if self._pause:
                 await asyncio.sleep(self._pause)
+
+    def _made(self, said: _Said) -> resources.Event:
+        about, once = said.about, said.once
+        text = said.reason + said.message + once if once else uuid.uuid4().hex
+        return resources.Event(
+            api_version="v1",
+            kind="Event",
+            metadata=resources.Metadata(
+                name=_name(about, text), namespace=about.namespace or "default"
+            ),
+            involved_object=about,
+            reason=said.reason,
+            message=said.message,
+            type="Warning" if said.warning else "Normal",
+            source=resources.EventSource(self._component, self._instance),
+            reporting_component=self._component,
+            reporting_instance=self._instance,
+            first_timestamp=said.at,
+            last_timestamp=said.at,
+            count=1,
+        )
 
     async def _write(self, event: resources.Event) -> None:
         path = f"/api/v1/namespaces/{event.metadata.namespace}/events"
@@ -110,8 +163,14 @@ class Events:
 def timestamp(ago: float = 0.0) -> str:
     """The wall clock ``ago`` seconds ago, RFC 3339 in UTC, as metav1.Time wants it."""
     clock = datetime.datetime.now(datetime.UTC)  # noqa: TID251 - for people
-    clock -= datetime.timedelta(seconds=ago)
-    return clock.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return _written(int(clock.timestamp() - ago))
+
+
+@lru_cache(maxsize=16)
+def _written(second: int) -> str:
+    """Thousands of events in a second have the same."""
+    moment = datetime.datetime.fromtimestamp(second, datetime.UTC)
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _name(about: resources.ObjectReference, text: str) -> str:

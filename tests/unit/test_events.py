@@ -168,12 +168,62 @@ async def test_who_must_not_hurry_writes_one_after_the_other() -> None:
     api = SmallApi()
     recorder = Events(api, "metallb-speaker", "n1", slowly=True)
     for number in range(100):
-        recorder.record(WEB, "nodeAssigned", f"announcing from node n{number}")
+        whom = ObjectReference("v1", "Service", "shop", f"web{number}", f"uid-{number}")
+        recorder.record(whom, "nodeAssigned", "announcing from node n1")
     task = asyncio.create_task(recorder.run())
     await asyncio.sleep(1)
     assert 45 <= len(api.objects) <= 51
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_of_one_object_a_few_are_written_and_then_one_at_a_time(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    now = 100.0
+    monkeypatch.setattr(events.time, "monotonic", lambda: now)
+    other = ObjectReference("v1", "Service", "shop", "other", "uid-shop-other")
+    api, before = SmallApi(), dropped()
+    async with recording(api) as recorder:
+        for number in range(events.FEW + 5):
+            recorder.record(WEB, "IPAllocated", f"Assigned IP {number}")
+        recorder.record(other, "IPAllocated", "the others are told as before")
+        now += events.EVERY
+        recorder.record(WEB, "IPAllocated", "after a while")
+        recorder.record(WEB, "IPAllocated", "and no more")
+    assert len(api.objects) == events.FEW + 2
+    assert dropped() == before + 6
+    assert caplog.messages[0] == (
+        "more than 30 events about one object: dropped IPAllocated about web, and what follows"
+    )
+
+
+def test_of_how_many_objects_is_known_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(events, "MOST_OBJECTS", 3)
+    budget = events._Budget()
+    for number in range(10):
+        assert budget.allows(ObjectReference("v1", "Service", "shop", f"web{number}", ""))
+    assert len(budget._left) == 3
+
+
+async def test_an_event_that_breaks_the_client_stops_nothing(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    api, before = SmallApi(), dropped()
+    request, failures = api.request, iter([AttributeError("no headers")])
+
+    async def odd(*args: object, **more: object) -> object:
+        for failure in failures:
+            raise failure
+        return await request(*args, **more)
+
+    monkeypatch.setattr(api, "request", odd)
+    async with recording(api) as recorder:
+        recorder.record(WEB, "First", "is lost")
+        recorder.record(WEB, "Second", "is written")
+    assert [item["reason"] for item in api.objects.values()] == ["Second"]
+    assert dropped() == before + 1
+    assert "event First about web was not written" in caplog.text
 
 
 def test_the_clock_is_told_as_kubernetes_wants_it() -> None:
