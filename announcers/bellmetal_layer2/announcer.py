@@ -36,6 +36,7 @@ from bellmetal_layer2.messages import (
     Yield,
 )
 from bellmetal_layer2.ownership import Ownership
+from bellmetal_layer2.places import ANYWHERE
 from bellmetal_layer2.probes import (
     Allow,
     Ask,
@@ -389,7 +390,7 @@ class Layer2Announcer:
             self._findings[f"group/{interface}"] = Finding("groupFailed", message)
 
     def _names(self, address: IPAddress) -> frozenset[str]:
-        return self._ownership.place(address) or frozenset()
+        return self._ownership.place(address) or ANYWHERE
 
     def _refresh(self, address: IPAddress) -> int:
         item = self._wanted.get(address)

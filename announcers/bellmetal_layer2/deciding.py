@@ -41,7 +41,7 @@ class Decider:
         if holder is not None:
             self._possession.unclaimed.pop(address, None)
             if holder[0] != self.me:
-                item.unable = frozenset()
+                item.unable = succession.NOBODY
         if holder is not None and holder[0] != self.me:
             self._follow(item, *holder, now)
         elif self._voice.leaving:

@@ -44,7 +44,7 @@ Who: TypeAlias = tuple[tuple[str, ...], tuple[IPNetwork, ...]]  # nodes, network
 
 GAP = 0.25  # seconds without a turn of the loop, after which the world may have moved on
 REPEAT_CLAIM = 0.1  # seconds between two answers to a lower claim
-BATCH = 250  # addresses that are decided in one turn of the loop
+BATCH = 50  # addresses that are decided in one turn of the loop: some milliseconds
 FEW = 32  # addresses that are decided at once, whatever came in
 REVIEW = 0.5  # seconds between two looks at what is not as it should be
 FIRST_BOOT = 1.0  # seconds after a start in which beacons of our own former process may arrive
@@ -154,7 +154,7 @@ class Ownership:
         self._notice_gap(now)
         self._judge_all(now)
         self._try_to_settle(now)
-        if now >= self._next_review:
+        if now >= self._next_review and not self._pending:
             self._review(now)
         self._decide_pending(now)
         return self._possession.effects(now)

@@ -30,7 +30,7 @@ class Roster:
         self._places: frozenset[Place] = frozenset([ANYWHERE])
         self._listening: dict[str, float] = {}  # interface → since when
         self._heard_on: set[str] = set()  # interfaces on which anybody was ever heard
-        self._claimants: dict[IPAddress, set[str]] = {}  # who has told of a claim
+        self._claimants: dict[IPAddress, tuple[str, ...]] = {}  # who has told of a claim
         self._majorities: dict[tuple[tuple[str, ...], Place], bool] = {}
         self._steady_at = float("inf")  # when the next of the living will count
         self.next_silence = float("inf")  # nobody who lives will have been silent too long before
@@ -85,13 +85,18 @@ class Roster:
         if on:
             self._heard_on.add(on)
         for address in touched:
-            if address in peer.claims:
-                self._claimants.setdefault(address, set()).add(peer.name)
-            elif address in self._claimants:
-                self._claimants[address].discard(peer.name)
-                if not self._claimants[address]:
-                    del self._claimants[address]
+            self._note(address, peer.name, address in peer.claims)
         return touched
+
+    def _note(self, address: IPAddress, name: str, claims: bool) -> None:
+        before = self._claimants.get(address, ())
+        if claims is (name in before):
+            return
+        after = (*before, name) if claims else tuple(item for item in before if item != name)
+        if after:
+            self._claimants[address] = after
+        else:
+            del self._claimants[address]
 
     def _room(self, peer: Peer) -> int:
         """How many claims of a node are kept at most."""

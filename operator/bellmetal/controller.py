@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import logging
 import math
 import platform
@@ -38,6 +37,7 @@ from bellmetal.reconciler import Reconciler
 from bellmetal.settings import ControllerSettings
 from bellmetal.states import Program, States
 from bellmetal.tidying import Tidying
+from bellmetal.turns import collect_seldom
 from bellmetal.unrest import Unrest
 from bellmetal.watches import watch
 from bellmetal.webhook import Webhook
@@ -55,7 +55,6 @@ SECOND_LOOK = 5.0  # seconds; Kopf's watches come back later than the API
 ROWS_LATER = 1.0  # seconds from the news of a ServiceL2Status to a look at all of them
 TOLD_AT_ONCE = 32  # Services that are told what is for people, before new ones are looked at
 DRAIN = 3.0  # seconds that events may take at the end
-COLLECT = (20_000, 50, 20)  # objects that are new, collections of those that are, of what survived
 
 
 class Controller:
@@ -357,9 +356,7 @@ class Controller:
 
 async def main(settings: ControllerSettings) -> int:
     """Runs a controller until SIGTERM; the exit status."""
-    # as Python has them, a third of the time goes into looking through the world for cycles, while
-    # all stands still for up to a quarter of a second
-    gc.set_threshold(*COLLECT)
+    collect_seldom()
     stop = asyncio.Event()
     common = settings.common
     async with Client(find_access()) as client:

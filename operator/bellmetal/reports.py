@@ -5,7 +5,6 @@ Facts in, writes out, and only those that change something.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import itertools
 import logging
@@ -26,6 +25,7 @@ from bellmetal.logs import ANNOUNCED, WITHDRAWN, tell_services
 from bellmetal.rows import Row, Rows, about, row_name, service_labels
 from bellmetal.speaker_metrics import ANNOUNCED as ANNOUNCEMENTS
 from bellmetal.speaker_metrics import FOREIGN_HOLDERS, NOT_SEEN
+from bellmetal.turns import by_turns
 
 log = logging.getLogger(__name__)
 
@@ -70,17 +70,16 @@ class Reports:
 
         ``more``: what else stands in the report's status, as plain values.
         """
-        self._tell(facts, announcements)
+        await self._tell(facts, announcements)
         self._tell_doubts(facts.doubts, announcements)
-        await asyncio.sleep(0)  # with thousands of addresses each step takes its time
         await self._write_report(self._report(facts) | dict(more or {}))
-        self.statuses.want(self._rows(facts, announcements))
+        self.statuses.want(await self._rows(facts, announcements))
 
     # --- events and metrics ----------------------------------------------------------------------
 
-    def _tell(self, facts: Facts, announcements: Mapping[IPAddress, Announcement]) -> None:
+    async def _tell(self, facts: Facts, announcements: Mapping[IPAddress, Announcement]) -> None:
         now: dict[tuple[IPAddress, str], ClaimOrder] = {}
-        for address, owned in facts.owned.items():
+        async for address, owned in by_turns(facts.owned.items()):
             announcement = announcements.get(address)
             for service in announcement.services if announcement else ():
                 now[address, service.key] = owned.order
@@ -185,11 +184,11 @@ class Reports:
 
     # --- ServiceL2Status -------------------------------------------------------------------------
 
-    def _rows(
+    async def _rows(
         self, facts: Facts, announcements: Mapping[IPAddress, Announcement]
     ) -> dict[str, Row]:
         node, rows = self._identity.node, {}
-        for address, owned in facts.owned.items():
+        async for address, owned in by_turns(facts.owned.items()):
             announcement = announcements.get(address)
             for service in announcement.services if announcement else ():
                 names = [resources.InterfaceName(name) for name in sorted(owned.interfaces)]

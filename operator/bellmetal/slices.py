@@ -176,33 +176,40 @@ class PackedSlice:
 
 
 AnySlice: TypeAlias = AnnouncementSlice | PackedSlice
+_Known: TypeAlias = tuple[AnySlice, SliceContents]
 
 
 class SliceReader:
     """Reads slices again and again; what is the very same object as before is not read anew."""
 
     def __init__(self) -> None:
-        self._known: dict[str, tuple[AnySlice, SliceContents]] = {}
+        self._known: dict[str, _Known] = {}
 
     def read(self, slices: Iterable[AnySlice]) -> SliceContents:
         """What all of them say together."""
-        before, self._known = self._known, {}
+        pieces = [*slices]
         announcements: dict[IPAddress, Announcement] = {}
         node_sets: dict[str, NodeSet] = {}
         faults: list[str] = []
         routes: list[Route] = []
         peers: list[PeerPlan] = []
-        for piece in slices:
-            known = before.get(piece.key)
-            contents = known[1] if known and known[0] is piece else _read(piece)
-            self._known[piece.key] = piece, contents
+        for piece in pieces:
+            contents = self.know(piece)
             node_sets |= contents.node_sets
             faults += contents.faults
             routes += contents.routes
             peers += contents.peers
             for item in contents.announcements.values():
                 _take(announcements, item)
+        self._known = {piece.key: self._known[piece.key] for piece in pieces}
         return SliceContents(announcements, node_sets, tuple(faults), tuple(routes), tuple(peers))
+
+    def know(self, piece: AnySlice) -> SliceContents:
+        """What one says: those who have no time to read all at once begin with each alone."""
+        known = self._known.get(piece.key)
+        if known is None or known[0] is not piece:
+            known = self._known[piece.key] = piece, _read(piece)
+        return known[1]
 
 
 def _take(announcements: dict[IPAddress, Announcement], item: Announcement) -> None:
@@ -253,13 +260,26 @@ def _announcement(item: SliceAnnouncement) -> Announcement:
     return Announcement(
         address=parse_address(item.address),
         term=item.term,
-        owner=item.owner,
-        node_set=item.node_set,
-        successors=tuple(item.successors),
-        interfaces=frozenset(item.interfaces),
-        services=tuple(ServiceId(s.namespace, s.name, s.uid) for s in item.services),
+        owner=sys.intern(item.owner),
+        node_set=sys.intern(item.node_set),
+        successors=_successors(tuple(item.successors)),
+        interfaces=_interfaces(tuple(item.interfaces)),
+        services=tuple([_service(one) for one in item.services]),
         refresh=item.refresh,
     )
+
+
+# thousands say the same, and are kept by each speaker
+
+
+@lru_cache(maxsize=4096)
+def _successors(names: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(map(sys.intern, names))
+
+
+@lru_cache(maxsize=1024)
+def _interfaces(names: tuple[str, ...]) -> frozenset[str]:
+    return frozenset(names)
 
 
 # --- routes --------------------------------------------------------------------------------------

@@ -45,6 +45,7 @@ from bellmetal.speaker_metrics import SPEAKER, Counts, MembersCollector, find, t
 from bellmetal.statefile import StateFile
 from bellmetal.states import Program, States
 from bellmetal.surroundings import Surroundings
+from bellmetal.turns import by_turns, collect_seldom
 
 log = logging.getLogger(__name__)
 
@@ -195,8 +196,11 @@ class Speaker:
             await self._apply()
 
     async def _apply(self) -> None:
-        contents = self._reader.read(self.slices.collection.nouns.values())
-        await asyncio.sleep(0)  # thousands of addresses take their time: the LAN comes first
+        slices = [*self.slices.collection.nouns.values()]
+        async for piece in by_turns(slices, 1):  # thousands of addresses: the LAN comes first
+            self._reader.know(piece)
+        contents = self._reader.read(slices)
+        await asyncio.sleep(0)
         for fault in contents.faults:
             if fault not in self._faults:
                 log.error(fault, extra={"op": "slices", "event": "invalidSlice"})
@@ -306,6 +310,7 @@ def _cluster_of(access: Access) -> str:
 
 async def main(settings: SpeakerSettings) -> int:
     """Runs a speaker until SIGTERM; the exit status."""
+    collect_seldom()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
