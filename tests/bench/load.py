@@ -145,7 +145,12 @@ class Load:
     async def clear(self) -> None:
         """All Services, their endpoints and events are gone."""
         for path in (ENDPOINT_SLICES, SERVICES, EVENTS):
-            await self.client.request("DELETE", path, timeout=600)
+            while await self.count(path):
+                try:
+                    await self.client.request("DELETE", path, timeout=600)
+                except ApiError as error:
+                    if error.code != 504:  # a minute was not enough: the rest is next
+                        raise
 
 
 def service(name: str) -> dict[str, Any]:

@@ -133,8 +133,9 @@ def _played(once: Any) -> Any:
                     found: Values = await once(at, load)
                     return found
                 finally:
-                    at.stop()
                     await load.clear()
+                    await _at_rest(load)
+                    at.stop()
 
         return asyncio.run(inside())
 
@@ -169,8 +170,9 @@ async def created(at: Thousands, load: Load) -> Values:
     """Services are made as fast as the API takes them, while the controller runs."""
     at.start()
     at.programs.wait_leading("controller-1")
-    names, before = at.names(HALF), at.requests()
-    began = time.monotonic()
+    names = at.names(HALF)
+    await load.endpoints(names, at.serving)  # so that there is nothing to tell but the address
+    before, began = at.requests(), time.monotonic()
     await load.services(names)
     rate = HALF / (time.monotonic() - began)
     await load.wait(lambda: len(load.shown) == HALF, "all addresses")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import sys
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -83,8 +83,17 @@ class Programs:
         argv = [*BELLMETAL, "controller", f"--namespace={NAMESPACE}", *ports, *flags]
         return self.lab.control_plane_host.spawn(argv, env=environment, log=name)
 
-    def speaker(self, node: str, *flags: str, env: Mapping[str, str] | None = None) -> Process:
-        """Starts the speaker of a node; its state is on the node's disk."""
+    def speaker(
+        self,
+        node: str,
+        *flags: str,
+        env: Mapping[str, str] | None = None,
+        under: Sequence[str] = (),
+    ) -> Process:
+        """Starts the speaker of a node; its state is on the node's disk.
+
+        ``under``: a program that starts it, with its arguments.
+        """
         host = self.lab.node(node)
         environment = {
             "KUBECONFIG": str(self._account("bellmetal-speaker", node)),
@@ -95,7 +104,8 @@ class Programs:
             **(env or {}),
         }
         state = f"--state-dir={host.dir / 'state'}"
-        return host.spawn([*BELLMETAL, "speaker", state, *flags], env=environment, log="speaker")
+        argv = [*under, *BELLMETAL, "speaker", state, *flags]
+        return host.spawn(argv, env=environment, log="speaker")
 
     def _account(self, name: str, node: str | None = None) -> Path:
         """Kept, so that a program can be started without the API."""
