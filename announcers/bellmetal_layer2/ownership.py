@@ -65,6 +65,7 @@ class Ownership:
         self._twins: set[int] = set()
         self._complaints: set[str] = set()
         self._pending: dict[IPAddress, None] = {}  # to be decided, in this order
+        self._gone: dict[IPAddress, None] = {}  # of those: nobody wants them any more
         self._settling = Settling(self._roster, now)
         self._started = self._last_turn = now
         self._next_review = now + REVIEW
@@ -81,9 +82,8 @@ class Ownership:
         """All intents that concern this node; what is not among them is given up."""
         self._notice_gap(now)
         wanted = {item.address: item for item in announcements}
-        for address in [item for item in self._addresses if item not in wanted]:
-            self._possession.drop(address, "", now)
-            del self._addresses[address]
+        gone = [address for address in self._addresses if address not in wanted]
+        self._gone = dict.fromkeys(gone)
         named = {name: (tuple(sorted(one.nodes)), one.networks) for name, one in sets.items()}
         changed = []
         for address, announcement in wanted.items():
@@ -96,7 +96,7 @@ class Ownership:
             self._addresses[address] = Candidacy(announcement, *who, now, place, took_from)
             changed.append(address)
         self._look_where(now)
-        self._decide_some(changed, now)
+        self._decide_some([*gone, *changed], now)
         return self._possession.effects(now)
 
     def _who(
@@ -384,8 +384,10 @@ class Ownership:
             self._decide(address, now)
 
     def _decide(self, address: IPAddress, now: float) -> None:
-        item = self._addresses.get(address)
-        if item is not None:
+        if address in self._gone:
+            del self._gone[address], self._addresses[address]
+            self._possession.drop(address, "", now)
+        elif (item := self._addresses.get(address)) is not None:
             self._decider.decide(item, now)
 
     def _review(self, now: float) -> None:

@@ -20,14 +20,15 @@ from bellmetal_layer2.proxies import Proxies, Verdict
 from bellmetal_layer2.testimony import Word
 
 EVERY = 60.0  # seconds between two questions for one address
-PACE = 0.05  # seconds between any two questions: 20 a second
+PACE = 0.1  # seconds between any two questions: ten a second
+MOST_LOOKS = 50  # addresses that are looked at in one turn of the loop, some microseconds each
 CALM = 3.0  # seconds after a change of owner in which nothing is judged
 SPREAD = 2.0  # seconds over which questions that begin together are spread
 ANSWER = 0.5  # seconds that an answer may take
 ONCE_MORE = 1.0  # seconds until the next question after a miss
 MISSES = 3
 DOUBTFUL = 10.0  # seconds between two questions for an address in doubt
-LATER = 10.0  # seconds until it is looked again whose turn it is to ask
+LATER = 20.0  # seconds until it is looked again whose turn it is to ask
 
 
 @dataclass(slots=True)
@@ -122,8 +123,12 @@ class Proof:
         return []
 
     def tick(self, now: float) -> list[VigilEffect]:
-        """Judges what was asked, asks what is due: one at a time."""
-        while self._due and max(self._due[0][0], self._free_at) <= now:
+        """Judges what was asked, asks what is due: one at a time.
+
+        Thousands may be others' to ask for: those are looked at together.
+        """
+        looks = 0
+        while self._due and looks < MOST_LOOKS and max(self._due[0][0], self._free_at) <= now:
             due, _, address = heapq.heappop(self._due)
             look = self._looks.get(address)
             if look is None or look.due != due:
@@ -131,6 +136,9 @@ class Proof:
             effects = self._judge(look, now) if look.waiting else self._ask(look, now)
             if effects:
                 return effects
+            looks += 1
+        if looks:
+            self._free_at = now + PACE
         return []
 
     def deadline(self) -> float | None:
@@ -149,7 +157,6 @@ class Proof:
     # --- asking ----------------------------------------------------------------------------------
 
     def _ask(self, look: Look, now: float) -> list[VigilEffect]:
-        self._free_at = now + PACE / 10  # also looking costs a turn of the loop
         owner = self._owner_of(look.address)
         if owner != look.owner:
             look.owner, look.seen, look.misses = owner, False, 0

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import pytest
 import yaml
 
+from bellmetal.events import FEW
 from kube.scene import CONDITION, MERGE, SHOP, Scene, stage
 from lab.rest import ApiError, Json, Rest
 from lab.waiting import until
