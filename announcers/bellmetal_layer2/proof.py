@@ -28,7 +28,8 @@ ANSWER = 0.5  # seconds that an answer may take
 ONCE_MORE = 1.0  # seconds until the next question after a miss
 MISSES = 3
 DOUBTFUL = 10.0  # seconds between two questions for an address in doubt
-LATER = 20.0  # seconds until it is looked again whose turn it is to ask
+LATER = 10.0  # seconds until it is looked again whose turn it is to ask; of many later
+MANY = 500  # addresses, for each of which it is a second later
 
 
 @dataclass(slots=True)
@@ -150,6 +151,10 @@ class Proof:
         look.due = due
         heapq.heappush(self._due, (due, self._number, look.address))
 
+    @property
+    def _later(self) -> float:
+        return LATER + len(self._looks) / MANY
+
     def _share(self, address: IPAddress) -> float:
         """0 to 1, always the same of one address."""
         return rank(address, self._me) / 2**64
@@ -160,13 +165,13 @@ class Proof:
         owner = self._owner_of(look.address)
         if owner != look.owner:
             look.owner, look.seen, look.misses = owner, False, 0
-            self._schedule(look, now + (CALM if owner else LATER))
+            self._schedule(look, now + (CALM if owner else self._later))
             return self._clear(look)
         on = self._where(look, now) if owner else []
         asks = [a for n in on if (a := ask_who(look.address, self._interfaces[n])) is not None]
         if not asks:
             look.seen, look.misses = False, 0
-            self._schedule(look, now + LATER)
+            self._schedule(look, now + self._later)
             return self._clear(look)
         self._free_at = now + PACE
         look.waiting, look.answers = True, {}

@@ -22,7 +22,7 @@ from bellmetal.facts import ClaimOrder, Doubt, DoubtKind, Facts
 from bellmetal.follow import L2_STATUSES
 from bellmetal.intents import Announcement, ServiceId
 from bellmetal.logs import ANNOUNCED, WITHDRAWN, tell_services
-from bellmetal.rows import Row, Rows, about, row_name, service_labels
+from bellmetal.rows import Rows, about, digest_of, row_name, service_labels
 from bellmetal.speaker_metrics import ANNOUNCED as ANNOUNCEMENTS
 from bellmetal.speaker_metrics import FOREIGN_HOLDERS, NOT_SEEN
 from bellmetal.turns import by_turns
@@ -40,6 +40,33 @@ class Identity:
     node: str
     boot: int
     address: str
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceRow:
+    """A ServiceL2Status as it should be. Thousands are kept: it is made when it is written."""
+
+    service: ServiceId
+    node: str
+    interfaces: frozenset[str]
+
+    @property
+    def status(self) -> resources.ServiceL2StatusStatus:
+        """The struct of its status."""
+        names = [resources.InterfaceName(name) for name in sorted(self.interfaces)]
+        return resources.ServiceL2StatusStatus(
+            self.node, self.service.name, self.service.namespace, names or None
+        )
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        """What it is found by."""
+        return service_labels(self.service)
+
+    @property
+    def digest(self) -> int:
+        """Of its status."""
+        return digest_of(self.status)
 
 
 class Reports:
@@ -186,16 +213,13 @@ class Reports:
 
     async def _rows(
         self, facts: Facts, announcements: Mapping[IPAddress, Announcement]
-    ) -> dict[str, Row]:
-        node, rows = self._identity.node, {}
+    ) -> dict[str, ServiceRow]:
+        node, rows = self._identity.node, dict[str, ServiceRow]()
         async for address, owned in by_turns(facts.owned.items()):
             announcement = announcements.get(address)
             for service in announcement.services if announcement else ():
-                names = [resources.InterfaceName(name) for name in sorted(owned.interfaces)]
-                status = resources.ServiceL2StatusStatus(
-                    node, service.name, service.namespace, names or None
-                )
-                rows[row_name("l2", service, node)] = Row(status, service_labels(service))
+                row = ServiceRow(service, node, owned.interfaces)
+                rows[row_name("l2", service, node)] = row
         return rows
 
 

@@ -16,6 +16,7 @@ from bench.rows import Row, Values
 from bench.service import one_by_one, service
 from bench.table import COUNT, TIMES, Wish
 from lab.capture import WHOLE, Capture
+from lab.endpoints import endpoint_slice
 from lab.errors import LabError
 from lab.routers.router import Family
 from lab.waiting import until
@@ -173,16 +174,7 @@ def _delete(stage: Crowded, name: str) -> None:
 
 
 def _endpoints(stage: Crowded, name: str, node: str) -> dict[str, Any]:
-    labels = {"kubernetes.io/service-name": name}
-    endpoint = {"addresses": [stage.lab.pod_address(node, 5)], "nodeName": node}
-    return {
-        "apiVersion": "discovery.k8s.io/v1",
-        "kind": "EndpointSlice",
-        "metadata": {"name": f"{name}-1", "namespace": "default", "labels": labels},
-        "addressType": "IPv4",
-        "ports": [{"port": 8080, "name": ""}],
-        "endpoints": [{**endpoint, "conditions": {"ready": True}}],
-    }
+    return endpoint_slice(name, {node: stage.lab.pod_address(node, 5)})
 
 
 def _losses(stage: Crowded) -> int:

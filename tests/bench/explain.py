@@ -11,8 +11,9 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 from bench.figures import line
-from bench.load import ENDPOINT_SLICES, SERVICES, endpoint_slice, service
+from bench.load import ENDPOINT_SLICES, SERVICES, service
 from lab.bare import Bare
+from lab.endpoints import endpoint_slice
 from lab.programs import BELLMETAL, NAMESPACE, Programs
 from lab.waiting import until
 

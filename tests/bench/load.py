@@ -16,7 +16,8 @@ from typing import Any
 import msgspec
 
 from bellmetal.api import MERGE, ApiError, Client, read_kubeconfig
-from bellmetal.resources import Service
+from bellmetal.resources import Event, Service
+from lab.endpoints import endpoint_slice
 
 SERVICES = "/api/v1/namespaces/default/services"
 ENDPOINT_SLICES = "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices"
@@ -70,8 +71,22 @@ class Load:
                     if event.type != "BOOKMARK":
                         self._take(event.type, event.object)
             except ApiError as error:
-                if not error.expired:
+                if error.code and not error.expired:
                     raise
+                version = await self._again(version)
+
+    async def _again(self, version: str) -> str:
+        """All of them, once the API server is there again; the version to watch from."""
+        try:
+            found, version = await self.client.list(Service, SERVICES)
+        except ApiError as error:
+            if error.code not in (0, 429, 500, 503):
+                raise
+            await asyncio.sleep(0.2)
+            return version
+        for body in found:
+            self._take("MODIFIED", body)
+        return version
 
     def _take(self, kind: str, body: Service) -> None:
         name, ingress = body.metadata.name, body.status.load_balancer.ingress
@@ -136,6 +151,20 @@ class Load:
         await each(tell, len(wanted), IN_FLIGHT)
         return time.monotonic() - began
 
+    async def events(self, reason: str, count: int) -> None:
+        """Until so many more events of a reason have been written."""
+        fields = f"reason={reason}"
+        known, version = await self.client.list(Event, EVENTS, fields=fields)
+        seen = {item.metadata.name for item in known}
+        most = len(seen) + count
+        while len(seen) < most:
+            async for item in self.client.watch(Event, EVENTS, version, fields=fields):
+                version = item.object.metadata.resource_version
+                if item.type == "ADDED":
+                    seen.add(item.object.metadata.name)
+                if len(seen) >= most:
+                    break
+
     async def count(self, path: str) -> int:
         """How many objects of a kind there are."""
         raw = await self.client.request("GET", path, params={"limit": "1"})
@@ -160,21 +189,6 @@ def service(name: str) -> dict[str, Any]:
         "ports": [{"port": 80}],
     }
     return {"apiVersion": "v1", "kind": "Service", "metadata": {"name": name}, "spec": spec}
-
-
-def endpoint_slice(name: str, nodes: Mapping[str, str]) -> dict[str, Any]:
-    labels = {"kubernetes.io/service-name": name}
-    return {
-        "apiVersion": "discovery.k8s.io/v1",
-        "kind": "EndpointSlice",
-        "metadata": {"name": f"{name}-1", "labels": labels},
-        "addressType": "IPv4",
-        "ports": [{"port": 8080, "name": ""}],
-        "endpoints": [
-            {"addresses": [address], "nodeName": node, "conditions": {"ready": True}}
-            for node, address in nodes.items()
-        ],
-    }
 
 
 def event(name: str) -> dict[str, Any]:

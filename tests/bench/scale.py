@@ -18,13 +18,15 @@ import time
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
+from bellmetal.api import MERGE
 from bellmetal.follow import L2_STATUSES
 from bench import play
 from bench.figures import cpu, percentile, rss
-from bench.load import ENDPOINT_SLICES, EVENTS, Load
+from bench.load import ENDPOINT_SLICES, MAKERS, Load, each
 from bench.rows import Row, Values
 from bench.table import COUNT, MEGABYTES, MILLISECONDS, PERCENT, SECONDS, TIMES, Wish
 from lab.bare import Bare
+from lab.endpoints import endpoint_slice
 from lab.processes import Process
 from lab.programs import NAMESPACE, Programs
 from lab.waiting import until
@@ -32,6 +34,9 @@ from lab.waiting import until
 MOST = int(os.environ.get("BELLMETAL_BENCH_SERVICES", "10000"))
 HALF = MOST // 2
 NODES = 200  # node objects; three of them have speakers
+CHURNED = MOST // 10  # Services whose endpoints change
+CHANGES = 100  # of endpoints, a second
+AWAY = 5.0  # seconds without an API server
 SINGLES = 30  # Services that are made one after the other
 PAUSE = 3.0  # seconds between those: each comes to a controller that is at rest
 REST = 30.0  # seconds at rest, over which the processor's time is taken
@@ -147,12 +152,12 @@ async def waiting(at: Thousands, load: Load) -> Values:
     names = at.names(HALF)
     await load.services(names)
     await load.endpoints(names, at.serving)
+    telling = asyncio.create_task(load.events("IPAllocated", HALF))
     began = time.monotonic()
     controller = at.start()
     first = await load.wait(lambda: bool(load.shown), "the first address")
     last = await load.wait(lambda: len(load.shown) == HALF, "all addresses")
-    while await load.count(EVENTS) < HALF:
-        await asyncio.sleep(0.1)
+    await telling
     told = time.monotonic()
     await asyncio.sleep(QUIET)
     memory = rss(controller.pid)
@@ -187,9 +192,62 @@ async def created(at: Thousands, load: Load) -> Values:
     }
 
 
+async def churned(at: Thousands, load: Load) -> Values:
+    """Endpoints change, a hundred times a second; meanwhile one more Service, again and again."""
+    controller = at.start()
+    names = at.names(CHURNED)
+    await load.endpoints(names, at.serving)
+    await load.services(names)
+    await load.wait(lambda: len(load.shown) == CHURNED, "all addresses")
+    await _at_rest(load)
+    before, spent, began = at.requests(), cpu(controller.pid), time.monotonic()
+    received = {node: _received(at, node) for node in at.speakers}
+    churning = asyncio.create_task(_churn(at, load, names))
+    waits = await _singles(at, load)
+    made = await churning
+    took, after = time.monotonic() - began, at.requests()
+    came = max(_received(at, node) - received[node] for node in at.speakers)
+    written = sum(
+        number - before.get(key, 0)
+        for key, number in after.items()
+        if key[1] == "announcementslices" and key[0] in ("POST", "PUT", "PATCH", "APPLY")
+    )
+    return {
+        "changes": made / took,
+        "during": waits,
+        "during99": percentile(waits, 0.99),
+        "busy": (cpu(controller.pid) - spent) / took,
+        "slices": written / took,
+        "came": came / took,
+    }
+
+
+async def _churn(at: Thousands, load: Load, names: list[str]) -> int:
+    """For as long as singles take: of each Service in turn one node's endpoint goes, or comes."""
+    few = dict(list(at.serving.items())[:2])
+    end, count = time.monotonic() + SINGLES * PAUSE, 0
+
+    async def one(number: int) -> None:
+        nonlocal count
+        if time.monotonic() > end:
+            return
+        due = began + number / CHANGES
+        await asyncio.sleep(max(0.0, due - time.monotonic()))
+        name, nodes = names[number % CHURNED], few if number // CHURNED % 2 == 0 else at.serving
+        body = {"endpoints": endpoint_slice(name, nodes)["endpoints"]}
+        await load.client.request("PATCH", f"{ENDPOINT_SLICES}/{name}-1", body, content_type=MERGE)
+        count += 1
+
+    began = time.monotonic()
+    await each(one, int(SINGLES * PAUSE * CHANGES), MAKERS)
+    return count
+
+
 async def held(at: Thousands, load: Load) -> Values:
     """A controller is started again over what is held; one more Service, again and again."""
     at.start()
+    at.programs.wait_leading("controller-1")
+    await asyncio.sleep(QUIET)
     found: dict[str, Any] = {"speaker1": max(rss(one.pid) for one in at.speakers.values())}
     for count in (HALF, MOST):
         names = at.names(count - len(load.shown))
@@ -200,26 +258,46 @@ async def held(at: Thousands, load: Load) -> Values:
         found |= await _again(at, load, "half" if count == HALF else "all")
     await _at_rest(load)
     found |= await _one_more(at, load)
-    return found | await _speakers(at, load)
+    found |= await _speakers(at, load)
+    return found | await _relisted(at, load)
 
 
 async def _again(at: Thousands, load: Load, which: str) -> dict[str, Any]:
     """The controller ends and is started again; one more Service says when it decides."""
     at.stop()
     [canary] = at.names(1)
+    await load.endpoints([canary], at.serving)
     await load.services([canary])
     before, began = at.requests(), time.monotonic()
     controller = at.start()
     until_then = await load.wait(lambda: canary in load.shown, "it decides again") - began
     await asyncio.sleep(2 * QUIET)
-    after = at.requests()
-    written = sum(
+    written = _services_written(before, at.requests())
+    memory = rss(controller.pid)
+    return {f"again_{which}": until_then, f"writes_{which}": written - 1, f"memory_{which}": memory}
+
+
+def _services_written(before: dict[tuple[str, str], int], after: dict[tuple[str, str], int]) -> int:
+    return sum(
         number - before.get(key, 0)
         for key, number in after.items()
         if key[1] == "services" and key[0] in ("PATCH", "PUT", "APPLY")
     )
-    memory = rss(controller.pid)
-    return {f"again_{which}": until_then, f"writes_{which}": written - 1, f"memory_{which}": memory}
+
+
+async def _relisted(at: Thousands, load: Load) -> dict[str, Any]:
+    """The API server is away for a while, and forgets all watches; then a Service is made."""
+    at.lab.api_down()
+    await asyncio.sleep(AWAY)
+    await asyncio.to_thread(at.lab.api_up)
+    back = time.monotonic()
+    [canary] = at.names(1)
+    await load.endpoints([canary], at.serving)
+    await load.services([canary])
+    shown = await load.wait(lambda: canary in load.shown, "it decides again")
+    await asyncio.sleep(2 * QUIET)
+    written = _services_written({}, at.requests())  # it counts from its start
+    return {"back": shown - back, "back_writes": written - 1}
 
 
 async def _at_rest(load: Load) -> None:
@@ -232,22 +310,30 @@ async def _at_rest(load: Load) -> None:
 
 async def _one_more(at: Thousands, load: Load) -> dict[str, Any]:
     """Singles: from the POST to the address, from that to its first ARP announcement or reply."""
-    waits, answers = [], []
+    answers = []
     with at.lab.sniff_arp() as capture:
-        seen: dict[str, float] = {}
-        for name in at.names(SINGLES):
-            await load.endpoints([name], at.serving)
-            began = time.monotonic()
-            await load.services([name], 1)
-            shown = await load.wait(lambda name=name: name in load.shown, name)  # type: ignore[misc]
-            waits.append(shown - began)
-            seen[load.addresses[name]] = shown
-            await asyncio.sleep(PAUSE)
+        known = set(load.shown)
+        waits = await _singles(at, load)
+        new = [name for name in load.shown if name not in known]
+        seen = {load.addresses[name]: load.shown[name] for name in new}
         for arp in capture.arps():
             if arp.sender in seen:
                 answers.append(max(0.0, arp.at - seen.pop(arp.sender)))
     never = [float("inf")] * len(seen)
     return {"one": waits, "one99": percentile(waits, 0.99), "answer": answers + never}
+
+
+async def _singles(at: Thousands, load: Load) -> list[float]:
+    """Services made one after the other: from the POST to the address."""
+    waits = []
+    for name in at.names(SINGLES):
+        await load.endpoints([name], at.serving)
+        began = time.monotonic()
+        await load.services([name], 1)
+        shown = await load.wait(lambda name=name: name in load.shown, name)  # type: ignore[misc]
+        waits.append(shown - began)
+        await asyncio.sleep(PAUSE)
+    return waits
 
 
 async def _speakers(at: Thousands, load: Load) -> dict[str, Any]:
@@ -261,7 +347,7 @@ async def _speakers(at: Thousands, load: Load) -> dict[str, Any]:
     for number in range(300):  # ten a second
         path = f"{ENDPOINT_SLICES}/{names[number % len(names)]}-1"
         body = {"metadata": {"annotations": {"example.com/changed": str(number)}}}
-        await load.client.request("PATCH", path, body, content_type="application/merge-patch+json")
+        await load.client.request("PATCH", path, body, content_type=MERGE)
         await asyncio.sleep(0.1)
     came = max(_received(at, node) - before[node] for node in at.speakers)
     return {"speaker": most, "cpu": used, "bytes": came * 120}
@@ -309,6 +395,21 @@ ROWS = (
         Thousands,
     ),
     Row(
+        "churned",
+        {
+            "changes": Wish(f"endpoints of {CHURNED:,} Services change: a second", COUNT),
+            "during": Wish("one more Service meanwhile: POST to address", MILLISECONDS, p50=0.040),
+            "during99": Wish("the same: 99 % within", MILLISECONDS, most=0.150),
+            "busy": Wish("controller: share of a core", PERCENT),
+            "slices": Wish("slices written, a second", COUNT),
+            "came": Wish("bytes to each speaker, a second", COUNT),
+        },
+        _played(churned),
+        0.15,
+        130,
+        Thousands,
+    ),
+    Row(
         "held",
         {
             "again_half": Wish(
@@ -328,6 +429,8 @@ ROWS = (
             "speaker": Wish(f"speaker with {MOST:,} Services: RSS", MEGABYTES, most=95),
             "cpu": Wish("speaker at rest: share of a core", PERCENT, most=0.005),
             "bytes": Wish("bytes an hour from the API while endpoints change, ten a second", COUNT),
+            "back": Wish(f"API server away for {AWAY:.0f} s: decides again after", SECONDS),
+            "back_writes": Wish("writes of Services then", COUNT, most=0),
         },
         _played(held),
         0.05,

@@ -20,8 +20,9 @@ from itertools import cycle
 
 from bellmetal.api import MERGE, ApiError
 from bench.figures import cpu, rss
-from bench.load import ENDPOINT_SLICES, SERVICES, Load, endpoint_slice
+from bench.load import ENDPOINT_SLICES, SERVICES, Load
 from bench.scale import NODES, Thousands
+from lab.endpoints import endpoint_slice
 
 SAMPLE = 30.0  # seconds
 SERVICE_PACE, ENDPOINT_PACE, NODE_PACE = 0.5, 0.1, 2.0  # seconds between two changes

@@ -10,8 +10,8 @@ import threading
 from collections import deque
 from collections.abc import Sequence
 
+from lab.endpoints import WEB_PORT, endpoint_slice
 from lab.errors import LabError
-from lab.programs import WEB_PORT
 from lab.rest import ApiError, Json, Rest
 
 SERVICES = "/api/v1/namespaces/default/services"
@@ -68,7 +68,8 @@ class Churn:
             self._ask("POST", SERVICES, {"metadata": {"name": name}, "spec": _SPEC})
             self._names.append(name)
             self.made += 1
-            self._ask("POST", ENDPOINTS, _endpoints(name, self._nodes))
+            pods = {node: f"10.244.{node[1:]}.5" for node in self._nodes}
+            self._ask("POST", ENDPOINTS, endpoint_slice(name, pods, name))
         except (LabError, OSError, http.client.HTTPException):
             self.refused += 1
 
@@ -82,19 +83,6 @@ class Churn:
 
     def _ask(self, method: str, path: str, body: Json | None = None) -> None:
         self._rest.request(method, path, body, timeout=PATIENCE)
-
-
-def _endpoints(service: str, nodes: Sequence[str]) -> Json:
-    labels = {"kubernetes.io/service-name": service}
-    return {
-        "metadata": {"name": service, "labels": labels},
-        "addressType": "IPv4",
-        "ports": [{"port": WEB_PORT, "name": ""}],
-        "endpoints": [
-            {"addresses": [f"10.244.{node[1:]}.5"], "nodeName": node, "conditions": {"ready": True}}
-            for node in nodes
-        ],
-    }
 
 
 _SPEC = {

@@ -5,12 +5,16 @@ that is not allowed to them, and what is said about them stays small.
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from statistics import median
 
 import pytest
 import yaml
 
 from bellmetal.events import FEW
+from bench.figures import rss
 from kube.scene import CONDITION, MERGE, SHOP, Scene, stage
 from lab.rest import ApiError, Json, Rest
 from lab.waiting import until
@@ -22,6 +26,7 @@ IPS, POOL, KEY = (
     f"metallb.io/{name}" for name in ("loadBalancerIPs", "address-pool", "allow-shared-ip")
 )
 MOST_MESSAGE, MOST_EVENTS = 1100, 12
+FAT = 150  # Services that say a great deal
 ROLE = {
     "kind": "Role",
     "apiVersion": "rbac.authorization.k8s.io/v1",
@@ -219,3 +224,55 @@ def test_not_every_edit_makes_an_event(scene: Scene, tenant: Tenant) -> None:
     scene.delete("between")
     print(f"events about a Service that was edited 200 times: {len(about(tenant, 'flips'))}")
     assert len(about(tenant, "flips")) <= FEW + 5, "and one in ten seconds"
+
+
+def test_what_services_say_to_others_is_not_kept(scene: Scene, tenant: Tenant) -> None:
+    """Annotations of 200 kB each, which nobody reads, or which are refused: 30 MB in all."""
+    pid = scene.running["controller-1"].pid
+    before = rss(pid)
+    for number in range(FAT):
+        name = "example.com/notes" if number % 2 else IPS
+        tenant.service(f"fat{number}", {name: "x" * 200_000})
+    scene.service("between")
+    until(lambda: scene.shown("between"), "another namespace is served")
+    tenant.refused(f"fat{FAT - 2}")
+    scene.delete("between")
+    grown = rss(pid) - before
+    print(f"{FAT} Services with 200 kB of annotations: the controller has {grown:.1f} MB more")
+    assert grown < 15
+
+
+def test_others_are_served_while_somebody_edits_all_the_time(scene: Scene, tenant: Tenant) -> None:
+    names = [f"busy{number}" for number in range(10)]
+    for name in names:
+        tenant.service(name)
+    calm = [served(scene, f"calm{number}") for number in range(5)]
+    ends = time.monotonic() + 10.0
+    with ThreadPoolExecutor(4) as pool:
+        edits = [pool.submit(edited, tenant, name, ends) for name in names[:4]]
+        pressed = [served(scene, f"pressed{number}") for number in range(5)]
+        done = sum(edit.result() for edit in edits)
+    print(
+        f"{done / 10:.0f} edits a second by one namespace: another one's new Service is served"
+        f" after {median(pressed) * 1000:.0f} ms (before: {median(calm) * 1000:.0f} ms)"
+    )
+    assert done > 100
+
+
+def edited(tenant: Tenant, name: str, ends: float) -> int:
+    """Its address changes, again and again; how often."""
+    count = 0
+    while time.monotonic() < ends:
+        tenant.patch(name, {"metadata": {"annotations": {IPS: f"LAN.{201 + count % 9}"}}})
+        count += 1
+    return count
+
+
+def served(scene: Scene, name: str) -> float:
+    """A Service of another namespace has an address after so many seconds."""
+    began = time.monotonic()
+    scene.service(name)
+    until(lambda: scene.shown(name), f"{name} is served", every=0.01)
+    took = time.monotonic() - began
+    scene.delete(name)
+    return took

@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from lab.bare import Bare
+from lab.endpoints import WEB_PORT, endpoint_slice
 from lab.processes import Process
 from lab.waiting import until
 
 NAMESPACE = "metallb-system"
 BELLMETAL = [sys.executable, "-m", "bellmetal"]
-WEB_PORT = 8080
 SECRET = "the key of a test, not of anybody's cluster"
 
 WEB = """
@@ -167,27 +167,8 @@ class Programs:
 
     def endpoints(self, service: str, nodes: Iterable[str]) -> None:
         """Says that these nodes serve a Service (`web` starts what serves there)."""
-        self.lab.apply(
-            {
-                "apiVersion": "discovery.k8s.io/v1",
-                "kind": "EndpointSlice",
-                "metadata": {
-                    "name": f"{service}-1",
-                    "namespace": "default",
-                    "labels": {"kubernetes.io/service-name": service},
-                },
-                "addressType": "IPv4",
-                "ports": [{"port": WEB_PORT, "name": ""}],
-                "endpoints": [
-                    {
-                        "addresses": [self.lab.pod_address(node, 5)],
-                        "nodeName": node,
-                        "conditions": {"ready": True},
-                    }
-                    for node in nodes
-                ],
-            }
-        )
+        pods = {node: self.lab.pod_address(node, 5) for node in nodes}
+        self.lab.apply(endpoint_slice(service, pods))
 
     def leave_out(self, service: str, node: str) -> None:
         """Takes a node's endpoint away, and waits until kube-proxy has followed on all others.

@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 from lab.asker import Asker
 from lab.bare import Bare
 from lab.capture import TALK, Capture
+from lab.endpoints import endpoint_slice
 from lab.prober import Prober
 from lab.processes import Process
 from lab.programs import WEB, WEB_PORT, Programs
@@ -137,30 +138,12 @@ class Scene(Speakers):
     def endpoints(self, nodes: Iterable[str], ending: str = "") -> None:
         """Says which nodes serve, in both families; the endpoint of ``ending`` is about to go."""
         chosen = list(nodes)
-        self.lab.apply([self._slice("IPv4", chosen, ending), self._slice("IPv6", chosen, ending)])
+        self.lab.apply([self._slice(family, chosen, ending) for family in ("IPv4", "IPv6")])
 
     def _slice(self, family: str, nodes: list[str], ending: str) -> dict[str, Any]:
-        labels = {"kubernetes.io/service-name": self.service}
+        pod = self.lab.pod_address if family == "IPv4" else self.lab.pod_address6
         name = f"{self.service}-{family.lower()}"
-        return {
-            "apiVersion": "discovery.k8s.io/v1",
-            "kind": "EndpointSlice",
-            "metadata": {"name": name, "namespace": "default", "labels": labels},
-            "addressType": family,
-            "ports": [{"port": WEB_PORT, "name": ""}],
-            "endpoints": [
-                {
-                    "addresses": [self._pod(family, n)],
-                    "nodeName": n,
-                    "conditions": _serving(stays=n != ending),
-                }
-                for n in nodes
-            ],
-        }
-
-    def _pod(self, family: str, node: str) -> str:
-        of = self.lab.pod_address if family == "IPv4" else self.lab.pod_address6
-        return of(node, 5)
+        return endpoint_slice(self.service, {n: pod(n, 5) for n in nodes}, name, family, ending)
 
     def leave_out(self, node: str) -> None:
         """Takes a node's endpoints away, and waits until kube-proxy has followed elsewhere.
@@ -202,10 +185,6 @@ class Scene(Speakers):
         """A sniffer, while somebody at the switch asks for each address every 5 ms."""
         with self.lab.capture("lan", TALK) as capture, Asker(self.lab, self.addresses, ASK):
             yield capture
-
-
-def _serving(stays: bool) -> dict[str, bool]:
-    return {"ready": stays, "serving": True, "terminating": not stays}
 
 
 def _connects(prober: Prober) -> bool:

@@ -14,6 +14,7 @@ import pytest
 
 from lab import netns
 from lab.bare import Bare
+from lab.endpoints import endpoint_slice
 from lab.fixtures import require
 from lab.prober import Prober, outage
 from lab.processes import Process
@@ -56,24 +57,8 @@ class Scene:
         """Says which nodes serve, in both families."""
         chosen = list(nodes)
         self.programs.endpoints("web", chosen)
-        ready = {"ready": True}
-        self.lab.apply(
-            {
-                "apiVersion": "discovery.k8s.io/v1",
-                "kind": "EndpointSlice",
-                "metadata": {
-                    "name": "web-2",
-                    "namespace": "default",
-                    "labels": {"kubernetes.io/service-name": "web"},
-                },
-                "addressType": "IPv6",
-                "ports": [{"port": WEB_PORT, "name": ""}],
-                "endpoints": [
-                    {"addresses": [self.pod(node)], "nodeName": node, "conditions": ready}
-                    for node in chosen
-                ],
-            }
-        )
+        pods = {node: self.pod(node) for node in chosen}
+        self.lab.apply(endpoint_slice("web", pods, "web-2", "IPv6"))
 
     def pod(self, node: str) -> str:
         return self.lab.pod_address6(node, 5)
