@@ -51,7 +51,9 @@ BOUNDS: Mapping[str, Bound] = {
     "link-cut": DEATH,
     "partition": DEATH,
     "unheard": SPLIT,
-    "deaf": SPLIT,
+    # no frame of another node comes to it, gossip neither: for all that it can know it is alone, and
+    # answers on its side, which clients are on too
+    "deaf": replace(SPLIT, meanwhile=LASTS),
     "no-gossip": NOTHING,
     "no-lan": replace(SPLIT, meanwhile=LASTS),  # gossip lives: both own it, each on its own side
     "loss": Bound(LASTS, LASTS, LASTS, ends=1.0),
