@@ -5,6 +5,7 @@ May live here: conversions, annotation names. May not: JSON keys (`resources.py`
 
 from __future__ import annotations
 
+import hashlib
 import ipaddress
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
@@ -28,6 +29,9 @@ from bellmetal.validation.annotations import service_wishes
 
 PREFIXES = ("metallb.io", "metallb.universe.tf")  # the first wins, also when it is empty
 DEPRECATED = "metallb.universe.tf/"
+FEW = 20  # deprecated annotations of a Service that are told of: it may have thousands
+LONGEST = 1000  # characters of a text of a Service that are kept
+SHOWN_OF_LONG = 200  # of a longer one, beside its digest
 POOL_ANNOTATION = "metallb.io/ip-allocated-from-pool"
 HOW_TO_ASK = 'write addresses with commas between them, as in "192.0.2.1,2001:db8::1"'
 SERVICE_NAME_LABEL = "kubernetes.io/service-name"
@@ -61,7 +65,7 @@ def service(body: resources.Service, lb_class: str = "") -> Service:
         request=_request(spec, annotations, wishes.fault),
         move_to=wishes.move_to,
         labels=body.metadata.labels or {},
-        deprecated=tuple(sorted(key for key in annotations if key.startswith(DEPRECATED))),
+        deprecated=tuple(sorted(key for key in annotations if key.startswith(DEPRECATED)))[:FEW],
         shown=_shown(body, annotations),
     )
 
@@ -83,7 +87,7 @@ def _sharing(spec: resources.ServiceSpec, annotations: Mapping[str, str]) -> Sha
             f"{key}={value}" for key, value in sorted((spec.selector or {}).items())
         )
     ports = frozenset(f"{port.protocol}/{port.port}" for port in spec.ports or [])
-    return Sharing(annotation(annotations, "allow-shared-ip"), selector, ports)
+    return Sharing(_short(annotation(annotations, "allow-shared-ip")), _short(selector), ports)
 
 
 def annotation(annotations: Mapping[str, str], name: str) -> str:
@@ -94,10 +98,18 @@ def annotation(annotations: Mapping[str, str], name: str) -> str:
     return ""
 
 
+def _short(text: str) -> str:
+    """What may be of any length, as it is kept; different texts stay different."""
+    if len(text) <= LONGEST:
+        return text
+    digest = hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+    return f"{text[:SHOWN_OF_LONG]}…{digest}"
+
+
 def _request(
     spec: resources.ServiceSpec, annotations: Mapping[str, str], fault: str = ""
 ) -> Request:
-    pool = annotation(annotations, "address-pool")
+    pool = _short(annotation(annotations, "address-pool"))
     if fault:
         return Request(pool=pool, fault=fault)
     if "None" in _cluster_ips(spec):
@@ -115,7 +127,7 @@ def _request(
             return Request((parse_address(spec.load_balancer_ip),), pool)
     except AddressError:
         field = "metallb.io/loadBalancerIPs:" if text else "spec.loadBalancerIP"
-        fault = f'invalid {field} "{text or spec.load_balancer_ip}"'
+        fault = f'invalid {field} "{_short(text or spec.load_balancer_ip)}"'
         how = HOW_TO_ASK if text else 'write one address, as in "192.0.2.1"'
         return Request(pool=pool, fault=f"{fault}: {how}")
     return Request(pool=pool)
@@ -136,7 +148,7 @@ def _shown(body: resources.Service, annotations: Mapping[str, str]) -> Shown:
     ]
     return Shown(
         addresses=tuple(addresses),
-        pool=annotations.get(POOL_ANNOTATION, ""),
+        pool=_short(annotations.get(POOL_ANNOTATION, "")),
         conditions=tuple(conditions),
         foreign=foreign,
     )

@@ -51,8 +51,8 @@ BOUNDS: Mapping[str, Bound] = {
     "link-cut": DEATH,
     "partition": DEATH,
     "unheard": SPLIT,
-    # no frame of another node comes to it, gossip neither: for all that it can know it is alone, and
-    # answers on its side, which clients are on too
+    # no frame of another node comes to it, gossip neither: for all that it can know it is alone,
+    # and answers on its side, which clients are on too
     "deaf": replace(SPLIT, meanwhile=LASTS),
     "no-gossip": NOTHING,
     "no-lan": replace(SPLIT, meanwhile=LASTS),  # gossip lives: both own it, each on its own side

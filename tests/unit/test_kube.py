@@ -382,3 +382,41 @@ def test_an_interface_that_is_down_is_none() -> None:
 def test_a_service_may_ask_to_be_moved() -> None:
     name = "bellmetal.io/move-to"
     assert kube.service(service_object(meta={"annotations": {name: "n3"}})).move_to == "n3"
+
+
+LONG = "x" * 200_000
+LENGTHY = {
+    "a request": {"metallb.io/loadBalancerIPs": LONG},
+    "a pool": {"metallb.io/address-pool": LONG},
+    "a key": {"metallb.io/allow-shared-ip": LONG},
+    "a pool that it says it has": {"metallb.io/ip-allocated-from-pool": LONG},
+    "what nobody reads": {"example.com/notes": LONG},
+    "many that are unknown": {f"bellmetal.io/a{n}": "" for n in range(10_000)},
+    "many that are nearly MetalLB's": {f"metallb.io/address-pool{n}": "" for n in range(8000)},
+    "many of an old prefix": {f"metallb.universe.tf/a{n}": "" for n in range(8000)},
+}
+
+
+@pytest.mark.parametrize("annotations", LENGTHY.values(), ids=LENGTHY.keys())
+def test_what_a_service_says_at_length_is_not_kept(annotations: dict[str, str]) -> None:
+    found = kube.service(service_object(meta={"annotations": annotations}))
+    assert len(repr(found)) < 8000
+
+
+def test_long_keys_of_sharing_stay_different() -> None:
+    def key(text: str) -> str:
+        annotations = {"metallb.io/allow-shared-ip": text}
+        return kube.service(service_object(meta={"annotations": annotations})).sharing.key
+
+    assert key(LONG) == key(LONG) != key(LONG + "y")
+
+
+def test_among_thousands_of_unknown_annotations_those_that_are_known_count() -> None:
+    many = {f"bellmetal.io/a{n}": "" for n in range(1000)}
+    found = kube.service(
+        service_object(meta={"annotations": many | {"bellmetal.io/addresses-per-family": "3"}})
+    )
+    assert found.per_family == 3
+    assert found.problems[-1] == (
+        "metadata.annotations: 980 more of these prefixes are not looked at"
+    )

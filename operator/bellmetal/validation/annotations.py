@@ -33,6 +33,7 @@ from bellmetal.validation.ranges import read_address, read_entry
 from bellmetal.validation.report import Report, hint
 
 MOST_PER_FAMILY = 16
+MOST_STRANGE = 20  # unknown annotations of a Service that are told of: it may have thousands
 DAY = 86_400.0  # seconds
 
 METALLB = ("metallb.io", "metallb.universe.tf")
@@ -101,9 +102,19 @@ def service_wishes(annotations: Mapping[str, str]) -> Wishes:
     if not any(PREFIXED.match(name) for name in annotations):
         return NO_WISHES
     report = Report("Service", "", "")
-    found = read_annotations("Service", annotations, report)
-    for name in sorted(annotations):
+    known = KNOWN["Service"].keys()
+    strange = sorted(
+        name
+        for name in annotations
+        if PREFIXED.match(name) and name not in known and not _is_metallbs(name)
+    )
+    looked = strange[:MOST_STRANGE]
+    wanted = {name: text for name, text in annotations.items() if name in known}
+    found = read_annotations("Service", wanted | dict.fromkeys(looked, ""), report)
+    for name in looked:
         _look_for_misspelt(name, report)
+    if left := len(strange) - len(looked):
+        report.note("metadata.annotations", f"{left} more of these prefixes are not looked at")
     problems = tuple(f"{item.path}: {item.message}" for item in report.problems)
     fault = "" if report.sound else problems[0]
     return Wishes(found.get(PER_FAMILY, 1), found.get(MOVE_TO, ""), problems, fault)
@@ -112,10 +123,15 @@ def service_wishes(annotations: Mapping[str, str]) -> Wishes:
 NO_WISHES = Wishes()
 
 
+def _is_metallbs(name: str) -> bool:
+    prefix, _, word = name.partition("/")
+    return prefix in METALLB and word in METALLB_WORDS
+
+
 def _look_for_misspelt(name: str, report: Report) -> None:
     """MetalLB's own: one that is nearly right is asked about, others may be anything."""
     prefix, _, word = name.partition("/")
-    if prefix not in METALLB or word in METALLB_WORDS:
+    if prefix not in METALLB:
         return
     if near := difflib.get_close_matches(word, METALLB_WORDS, n=1, cutoff=0.8):
         message = f'unknown annotation; did you mean "metallb.io/{near[0]}"?'
