@@ -65,7 +65,7 @@ class Ownership:
         self._twins: set[int] = set()
         self._complaints: set[str] = set()
         self._pending: dict[IPAddress, None] = {}  # to be decided, in this order
-        self._gone: dict[IPAddress, None] = {}  # of those: nobody wants them any more
+        self._gone: set[IPAddress] = set()  # of those: nobody wants them any more
         self._settling = Settling(self._roster, now)
         self._started = self._last_turn = now
         self._next_review = now + REVIEW
@@ -83,7 +83,7 @@ class Ownership:
         self._notice_gap(now)
         wanted = {item.address: item for item in announcements}
         gone = [address for address in self._addresses if address not in wanted]
-        self._gone = dict.fromkeys(gone)
+        self._gone = set(gone)
         named = {name: (tuple(sorted(one.nodes)), one.networks) for name, one in sets.items()}
         changed = []
         for address, announcement in wanted.items():
@@ -385,7 +385,8 @@ class Ownership:
 
     def _decide(self, address: IPAddress, now: float) -> None:
         if address in self._gone:
-            del self._gone[address], self._addresses[address]
+            self._gone.discard(address)
+            del self._addresses[address]
             self._possession.drop(address, "", now)
         elif (item := self._addresses.get(address)) is not None:
             self._decider.decide(item, now)

@@ -29,7 +29,7 @@ ONCE_MORE = 1.0  # seconds until the next question after a miss
 MISSES = 3
 DOUBTFUL = 10.0  # seconds between two questions for an address in doubt
 LATER = 10.0  # seconds until it is looked again whose turn it is to ask; of many later
-MANY = 500  # addresses, for each of which it is a second later
+MANY = 500  # addresses: for each so many it is a second later
 
 
 @dataclass(slots=True)

@@ -1,6 +1,6 @@
 """Events on objects, where `kubectl describe` shows them; written behind everything else.
 
-Of one object a few at once, then one in five minutes: whoever edits a Service a thousand times may
+Of one object a few at once, then one in ten seconds: whoever edits a Service a thousand times may
 not fill the API server with what is said of it. What is written has a queue, as there may be
 thousands of objects.
 """

@@ -25,11 +25,10 @@ from bellmetal.cluster import (
 from bellmetal.config import DRAIN
 from bellmetal.facts import Claim, ClaimOrder, Doubt, DoubtKind
 from bellmetal.intents import Allocation
-from bellmetal.validation.annotations import service_wishes
+from bellmetal.validation.annotations import MOST_STRANGE, service_wishes
 
 PREFIXES = ("metallb.io", "metallb.universe.tf")  # the first wins, also when it is empty
 DEPRECATED = "metallb.universe.tf/"
-FEW = 20  # deprecated annotations of a Service that are told of: it may have thousands
 LONGEST = 1000  # characters of a text of a Service that are kept
 SHOWN_OF_LONG = 200  # of a longer one, beside its digest
 POOL_ANNOTATION = "metallb.io/ip-allocated-from-pool"
@@ -65,7 +64,9 @@ def service(body: resources.Service, lb_class: str = "") -> Service:
         request=_request(spec, annotations, wishes.fault),
         move_to=wishes.move_to,
         labels=body.metadata.labels or {},
-        deprecated=tuple(sorted(key for key in annotations if key.startswith(DEPRECATED)))[:FEW],
+        deprecated=tuple(sorted(key for key in annotations if key.startswith(DEPRECATED)))[
+            :MOST_STRANGE
+        ],
         shown=_shown(body, annotations),
     )
 

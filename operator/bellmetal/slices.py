@@ -176,14 +176,13 @@ class PackedSlice:
 
 
 AnySlice: TypeAlias = AnnouncementSlice | PackedSlice
-_Known: TypeAlias = tuple[AnySlice, SliceContents]
 
 
 class SliceReader:
     """Reads slices again and again; what is the very same object as before is not read anew."""
 
     def __init__(self) -> None:
-        self._known: dict[str, _Known] = {}
+        self._known: dict[str, tuple[AnySlice, SliceContents]] = {}
 
     def read(self, slices: Iterable[AnySlice]) -> SliceContents:
         """What all of them say together."""

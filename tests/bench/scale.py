@@ -16,7 +16,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeAlias
 
 from bellmetal.api import MERGE
 from bellmetal.follow import L2_STATUSES
@@ -42,6 +42,8 @@ PAUSE = 3.0  # seconds between those: each comes to a controller that is at rest
 REST = 30.0  # seconds at rest, over which the processor's time is taken
 QUIET = 5.0  # seconds after which everything is told that there is to tell
 START = os.environ.get("BELLMETAL_BENCH_START", "")
+CHANGED = ("PATCH", "PUT", "APPLY")  # verbs that change what is there
+Requests: TypeAlias = dict[tuple[str, str], int]  # verb and resource → how often
 
 
 class Programmed(Programs):
@@ -97,7 +99,7 @@ class Thousands:
         first, self.made = self.made, self.made + count
         return [f"s{number:06}" for number in range(first, self.made)]
 
-    def requests(self) -> dict[tuple[str, str], int]:
+    def requests(self) -> Requests:
         """What the API server has been asked for: verb and resource → how often."""
         return counted(self.lab.rest.get("/metrics")["text"])
 
@@ -112,9 +114,9 @@ def _node(number: int) -> dict[str, Any]:
     }
 
 
-def counted(text: str) -> dict[tuple[str, str], int]:
+def counted(text: str) -> Requests:
     """Out of the API server's metrics: verb and resource of all that it was asked, how often."""
-    found: dict[tuple[str, str], int] = {}
+    found: Requests = {}
     for line in text.splitlines():
         if not line.startswith("apiserver_request_total{"):
             continue
@@ -182,7 +184,7 @@ async def created(at: Thousands, load: Load) -> Values:
     rate = HALF / (time.monotonic() - began)
     await load.wait(lambda: len(load.shown) == HALF, "all addresses")
     await asyncio.sleep(QUIET)
-    patches = at.requests().get(("PATCH", "services"), 0) - before.get(("PATCH", "services"), 0)
+    patches = _written("services", before, at.requests(), ("PATCH",))
     waits = [load.shown[name] - load.made[name] for name in names]
     return {
         "rate": rate,
@@ -207,17 +209,12 @@ async def churned(at: Thousands, load: Load) -> Values:
     made = await churning
     took, after = time.monotonic() - began, at.requests()
     came = max(_received(at, node) - received[node] for node in at.speakers)
-    written = sum(
-        number - before.get(key, 0)
-        for key, number in after.items()
-        if key[1] == "announcementslices" and key[0] in ("POST", "PUT", "PATCH", "APPLY")
-    )
     return {
         "changes": made / took,
         "during": waits,
         "during99": percentile(waits, 0.99),
         "busy": (cpu(controller.pid) - spent) / took,
-        "slices": written / took,
+        "slices": _written("announcementslices", before, after, (*CHANGED, "POST")) / took,
         "came": came / took,
     }
 
@@ -272,17 +269,15 @@ async def _again(at: Thousands, load: Load, which: str) -> dict[str, Any]:
     controller = at.start()
     until_then = await load.wait(lambda: canary in load.shown, "it decides again") - began
     await asyncio.sleep(2 * QUIET)
-    written = _services_written(before, at.requests())
+    written = _written("services", before, at.requests())
     memory = rss(controller.pid)
     return {f"again_{which}": until_then, f"writes_{which}": written - 1, f"memory_{which}": memory}
 
 
-def _services_written(before: dict[tuple[str, str], int], after: dict[tuple[str, str], int]) -> int:
-    return sum(
-        number - before.get(key, 0)
-        for key, number in after.items()
-        if key[1] == "services" and key[0] in ("PATCH", "PUT", "APPLY")
-    )
+def _written(
+    resource: str, before: Requests, after: Requests, verbs: tuple[str, ...] = CHANGED
+) -> int:
+    return sum(after.get((verb, resource), 0) - before.get((verb, resource), 0) for verb in verbs)
 
 
 async def _relisted(at: Thousands, load: Load) -> dict[str, Any]:
@@ -296,7 +291,7 @@ async def _relisted(at: Thousands, load: Load) -> dict[str, Any]:
     await load.services([canary])
     shown = await load.wait(lambda: canary in load.shown, "it decides again")
     await asyncio.sleep(2 * QUIET)
-    written = _services_written({}, at.requests())  # it counts from its start
+    written = _written("services", {}, at.requests())  # it counts from its start
     return {"back": shown - back, "back_writes": written - 1}
 
 

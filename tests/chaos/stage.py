@@ -124,17 +124,12 @@ class Stage(Scene):
         """SIGKILL to a speaker, by its node's name, or a controller."""
         self.running[name].kill()
 
-    def launch(self, name: str) -> None:
+    def launch(self, name: str, **more: object) -> None:
         """Starts a speaker or a controller again, and does not wait for it."""
         if name in CONTROLLERS:
             self.running[name] = self.programs.controller(name)
         else:
-            self._read[name] = self.running[name].log_path.stat().st_size
-            self.running[name] = self.programs.speaker(name)
-
-    def settled(self, node: str) -> bool:
-        """Whether a speaker has exchanged claims since it was launched."""
-        return self._settled(node)
+            super().launch(name, **more)
 
     def proxied(self, node: str) -> bool:
         """Whether kube-proxy of a node has rules, in both families, for every node's pods."""

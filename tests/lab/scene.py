@@ -18,7 +18,7 @@ from lab.capture import TALK, Capture
 from lab.endpoints import endpoint_slice
 from lab.prober import Prober
 from lab.processes import Process
-from lab.programs import WEB, WEB_PORT, Programs
+from lab.programs import NAMESPACE, WEB, WEB_PORT, Programs
 from lab.waiting import until
 
 DUAL = {"ipFamilyPolicy": "RequireDualStack", "ipFamilies": ["IPv4", "IPv6"]}
@@ -55,23 +55,48 @@ class Speakers:
             self.running[node] = self.programs.speaker(node)
         self.wait_settled(*self.lab.node_names)
 
+    def launch(self, node: str, **more: Any) -> None:
+        """Starts a node's speaker again (as `Programs.speaker` does), and does not wait for it."""
+        self._read[node] = self.running[node].log_path.stat().st_size
+        self.running[node] = self.programs.speaker(node, **more)
+
     def start_speaker(self, node: str) -> float:
         """Starts a node's speaker again, and waits until it takes part; when it was started."""
-        self._read[node] = self.running[node].log_path.stat().st_size
         began = time.monotonic()
-        self.running[node] = self.programs.speaker(node)
+        self.launch(node)
         self.wait_settled(node)
         return began
 
     def wait_settled(self, *nodes: str) -> None:
         """Until these speakers have exchanged claims since they were started."""
         for node in nodes:
-            until(partial(self._settled, node), f"{node} has settled", every=0.05)
+            until(partial(self.settled, node), f"{node} has settled", every=0.05)
 
-    def _settled(self, node: str) -> bool:
+    def settled(self, node: str) -> bool:
+        """Whether a speaker has exchanged claims since it was launched."""
         with self.running[node].log_path.open("rb") as log:
             log.seek(self._read.get(node, 0))
             return SETTLED in log.read()
+
+    def findings(self, node: str) -> dict[str, str]:
+        """What a node's report says is wrong: code → message."""
+        path = f"/apis/bellmetal.io/v1alpha1/namespaces/{NAMESPACE}/speakerreports/{node}"
+        report: dict[str, Any] = self.lab.rest.get(path)
+        return {item["code"]: item["message"] for item in report["status"].get("findings", [])}
+
+
+class Plain(Speakers):
+    """Three nodes with speakers and web servers, one IPv4 Service on all of them."""
+
+    def __init__(self, lab: Bare) -> None:
+        super().__init__(lab, Programs(lab))
+        self.running = self.programs.start()
+        for node in lab.node_names:
+            self.programs.web(node)
+        self.programs.pool("lan", f"{lab.address(255, 200)}-{lab.address(255, 250)}")
+        self.programs.advertise()
+        self.programs.service("web", lab.node_names)
+        self.address = self.programs.address("web")
 
 
 class Scene(Speakers):

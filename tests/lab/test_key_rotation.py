@@ -11,8 +11,8 @@ import pytest
 from lab.bare import Bare
 from lab.fixtures import require
 from lab.prober import Prober
-from lab.processes import Process
-from lab.programs import NAMESPACE, SECRET, Programs
+from lab.programs import SECRET
+from lab.scene import Plain
 from lab.waiting import until
 
 # Connections that may fail: about one run in ten loses three or four without any fault, and why is
@@ -25,23 +25,17 @@ APART = 5.0  # seconds between two nodes
 NEW, NEWER, NEWEST = "the new key", "a newer key", "the newest key"
 
 
-class Scene:
-    """Three nodes with speakers and web servers, one Service on all of them."""
+class Scene(Plain):
+    """With a client that connects all the time."""
 
     def __init__(self, lab: Bare) -> None:
-        self.lab, self.programs = lab, Programs(lab)
-        self.running: dict[str, Process] = self.programs.start()
-        for node in lab.node_names:
-            self.programs.web(node)
-        self.programs.pool("lan", f"{lab.address(255, 200)}-{lab.address(255, 250)}")
-        self.programs.advertise()
-        self.programs.service("web", lab.node_names)
-        self.prober = Prober(lab.client(), self.programs.address("web"), interval=0.05)
+        super().__init__(lab)
+        self.prober = Prober(lab.client(), self.address, interval=0.05)
         until(lambda: any(item.ok for item in self.prober.attempts()), "the client connects")
         self.owner = self.programs.owner("web")
 
     @property
-    def others(self) -> list[str]:
+    def followers(self) -> list[str]:
         """The nodes that do not own the address."""
         return [node for node in self.lab.node_names if node != self.owner]
 
@@ -64,12 +58,6 @@ class Scene:
         mark = self.marks()[node]
         self.running[node] = self.programs.speaker(node)
         return mark
-
-    def findings(self, node: str) -> list[str]:
-        """The findings in a node's report."""
-        flags = ["speakerreport", node, "-n", NAMESPACE, "-o", "json"]
-        status = json.loads(self.lab.kubectl("get", *flags).stdout)["status"]
-        return [item["code"] for item in status.get("findings", [])]
 
     def story(self) -> str:
         """What all speakers have said last of members and owners."""
@@ -108,21 +96,21 @@ def test_nothing_happens_while_the_secret_changes(scene: Scene) -> None:
     broken = scene.prober.broken(began)
     assert len(broken) <= FEW, f"{broken}\n{scene.story()}"
     assert scene.programs.owner("web") == scene.owner
-    assert [scene.findings(node) for node in scene.lab.node_names] == [[], [], []]
+    assert [[*scene.findings(node)] for node in scene.lab.node_names] == [[], [], []]
     for node in scene.lab.node_names:
         assert NEW not in scene.running[node].log()
         assert SECRET not in scene.running[node].log()
 
 
 def test_one_that_starts_with_both_secrets_is_a_member_at_once(scene: Scene) -> None:
-    began, node = time.monotonic(), scene.others[0]
+    began, node = time.monotonic(), scene.followers[0]
     scene.programs.secret(node, NEWER, previous=NEW)
     mark = scene.restart(node)
     until(lambda: scene.has_said(node, "settled", mark), f"{node} has settled", 3)
     said = [line["msg"] for line in scene.said(node, mark) if line.get("event") == "settled"]
     assert len(said) == 1
-    assert all(other in said[0] for other in (scene.owner, scene.others[1]))
-    for other in (scene.owner, scene.others[1]):
+    assert all(other in said[0] for other in (scene.owner, scene.followers[1]))
+    for other in (scene.owner, scene.followers[1]):
         scene.programs.secret(other, NEWER, previous=NEW)
     time.sleep(APART)
     broken = scene.prober.broken(began)
@@ -131,7 +119,7 @@ def test_one_that_starts_with_both_secrets_is_a_member_at_once(scene: Scene) -> 
 
 
 def test_one_that_starts_with_the_new_one_alone_waits_until_it_understands(scene: Scene) -> None:
-    began, node = time.monotonic(), scene.others[0]
+    began, node = time.monotonic(), scene.followers[0]
     scene.programs.secret(node, NEWEST)
     mark = scene.restart(node)
     until(
@@ -143,7 +131,7 @@ def test_one_that_starts_with_the_new_one_alone_waits_until_it_understands(scene
     scene.programs.secret(scene.owner, NEWEST)
     time.sleep(APART)  # it understands one of them, and waits for the other one
     assert not scene.has_said(node, "settled", mark)
-    scene.programs.secret(scene.others[1], NEWEST)
+    scene.programs.secret(scene.followers[1], NEWEST)
     until(lambda: scene.has_said(node, "settled", mark), f"{node} has settled", 10)
     until(lambda: not scene.findings(node), f"{node} has nothing to tell")
     broken = scene.prober.broken(began)

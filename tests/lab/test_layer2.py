@@ -12,8 +12,8 @@ import pytest
 from lab.bare import Bare
 from lab.fixtures import require
 from lab.prober import Prober, outage
-from lab.processes import Process
-from lab.programs import NAMESPACE, Programs
+from lab.programs import NAMESPACE
+from lab.scene import Plain
 from lab.waiting import until
 
 pytestmark = pytest.mark.lab
@@ -21,21 +21,8 @@ pytestmark = pytest.mark.lab
 RUNS = 3  # node deaths; the benchmark in docs/measurements.md has ten
 
 
-class Scene:
-    """Three nodes with speakers and web servers, one Service on all of them."""
-
-    def __init__(self, lab: Bare) -> None:
-        self.lab, self.programs = lab, Programs(lab)
-        self.running: dict[str, Process] = self.programs.start()
-        for node in lab.node_names:
-            self.programs.web(node)
-        self.programs.pool("lan", f"{lab.address(255, 200)}-{lab.address(255, 250)}")
-        self.programs.advertise()
-        self.programs.service("web", lab.node_names)
-        self.address = self.programs.address("web")
-
-    def survivors(self, dead: str) -> list[str]:
-        return [node for node in self.lab.node_names if node != dead]
+class Scene(Plain):
+    """With nodes that come back."""
 
     def return_of(self, node: str) -> float:
         """Boots a node and starts its programs; waits until it takes part again.
@@ -45,9 +32,9 @@ class Scene:
         self.lab.boot_node(node)
         time.sleep(0.5)
         began = time.monotonic()
-        self.running[node] = self.programs.speaker(node)
+        self.launch(node)
         self.programs.web(node)
-        until(lambda: '"event": "settled"' in self.running[node].log(), f"{node} has settled")
+        self.wait_settled(node)
         return began
 
 
@@ -142,8 +129,7 @@ def test_a_speaker_that_crashes_is_replaced_though_its_node_lives(scene: Scene) 
     scene.running[owner].wait()
     until(lambda: scene.programs.owner("web") != owner, "another node owns the address", 5)
     heir = scene.programs.owner("web")
-    scene.running[owner] = scene.programs.speaker(owner)
-    until(lambda: '"event": "settled"' in scene.running[owner].log(), "it has settled")
+    scene.start_speaker(owner)
     time.sleep(1.5)
     assert scene.programs.owner("web") == heir
 
@@ -219,7 +205,7 @@ def test_rubbish_in_a_slice_is_reported_and_hides_nothing(scene: Scene) -> None:
 def test_a_cut_off_owner_gives_up_to_the_majority_when_it_is_back(scene: Scene) -> None:
     owner = scene.programs.owner("web")
     until(lambda: scene.programs.named_owner() == owner, "the controller has named the owner")
-    scene.lab.partition({owner}, {*scene.survivors(owner), "c1"})
+    scene.lab.partition({owner}, {*scene.others(owner), "c1"})
     # Firm, not only provisional: the controller has named the other half's owner.
     until(lambda: scene.programs.named_owner() != owner, "another node is named owner")
     heir = scene.programs.named_owner()

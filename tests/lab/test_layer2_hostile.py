@@ -8,16 +8,14 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterator
-from functools import partial
-from typing import Any
 
 import pytest
 
 from lab.bare import Bare
 from lab.fixtures import require
 from lab.prober import Prober, outage
-from lab.processes import Process
-from lab.programs import NAMESPACE, SECRET, Programs
+from lab.programs import SECRET
+from lab.scene import Plain
 from lab.waiting import until
 
 pytestmark = pytest.mark.lab
@@ -40,45 +38,23 @@ while time.monotonic() < end:
         frames.append(frame)
 print("recorded", len(frames), flush=True)
 while not go.exists():
-    time.sleep(0.01)
+    time.sleep(0.01)  # until the test has all in place
 print("sending", flush=True)
 for number in range(10**9):
     frame = frames[number % len(frames)]
     link.send(frame if number % 2 else frame[:-1] + bytes([frame[-1] ^ 1]))
-    time.sleep(0.005)
+    time.sleep(0.005)  # 200 a second: ten times what a node hears of its peers
 """
 REPLAYED = 3.0  # seconds for which recordings are played
 
 
-class Scene:
-    """One Service on all nodes; `c1` is nobody's."""
-
-    def __init__(self, lab: Bare) -> None:
-        self.lab, self.programs = lab, Programs(lab)
-        self.running: dict[str, Process] = self.programs.start()
-        for node in lab.node_names:
-            self.programs.web(node)
-        self.programs.pool("lan", f"{lab.address(255, 200)}-{lab.address(255, 250)}")
-        self.programs.advertise()
-        self.programs.service("web", lab.node_names)
-        self.address = self.programs.address("web")
-
-    def start(self, node: str, *under: str) -> None:
-        """A speaker that has settled, or says why not."""
-        self.running[node] = self.programs.speaker(node, under=under)
-
-    def settled(self, node: str) -> bool:
-        return '"event": "settled"' in self.running[node].log()
+class Scene(Plain):
+    """`c1` is nobody's."""
 
     def stop(self, node: str) -> None:
-        self.running[node].signal(9)
-        until(lambda: not self.running[node].alive, f"the speaker of {node} is gone")
-
-    def findings(self, node: str) -> dict[str, str]:
-        """What a node's report says is wrong: code → message."""
-        path = f"/apis/bellmetal.io/v1alpha1/namespaces/{NAMESPACE}/speakerreports/{node}"
-        report: dict[str, Any] = self.lab.rest.get(path)
-        return {item["code"]: item["message"] for item in report["status"].get("findings", [])}
+        """The speaker is killed, and gone."""
+        self.running[node].kill()
+        self.running[node].wait()
 
     def answering(self, seconds: float = 1.0) -> set[str]:
         """Who answers when the client asks for the address."""
@@ -112,7 +88,7 @@ def test_recordings_keep_no_dead_node_alive(scene: Scene) -> None:
         until(lambda: "sending" in replay.log(), "they are sent again")
         killed = time.monotonic()
         scene.running[owner].signal(9)
-        time.sleep(REPLAYED)
+        time.sleep(REPLAYED)  # what is judged is who answers all along
         took = outage(prober.attempts(), killed)
         print(f"outage while recordings were played: {took:.3f} s")
         assert 0.0 < took <= 1.0
@@ -124,8 +100,7 @@ def test_recordings_keep_no_dead_node_alive(scene: Scene) -> None:
     finally:
         prober.stop()
         replay.signal(9)
-    scene.start(owner)
-    until(partial(scene.settled, owner), f"{owner} has settled")
+    scene.start_speaker(owner)
     scene.programs.endpoints("web", scene.lab.node_names)
     assert scene.answering() == {heir}
 
@@ -136,7 +111,7 @@ def test_a_speaker_with_another_key_takes_nothing_and_is_named(scene: Scene) -> 
     witness = next(node for node in scene.lab.node_names if node not in (owner, odd))
     scene.stop(odd)
     scene.programs.secret(odd, "the key of another cluster")
-    scene.start(odd)
+    scene.launch(odd)
     until(lambda: "unknownKey" in scene.findings(witness), "the others name it")
     until(lambda: "unknownKey" in scene.findings(odd), "it names the others")
     assert f"a beacon of {odd} was refused" in scene.findings(witness)["unknownKey"]
@@ -144,8 +119,7 @@ def test_a_speaker_with_another_key_takes_nothing_and_is_named(scene: Scene) -> 
     assert SECRET not in scene.running[odd].log()
     scene.stop(odd)
     scene.programs.secret(odd, SECRET)
-    scene.start(odd)
-    until(partial(scene.settled, odd), f"{odd} has settled")
+    scene.start_speaker(odd)
     until(lambda: "unknownKey" not in scene.findings(witness), "all is well again")
     assert scene.answering() == {owner}
 
@@ -154,7 +128,7 @@ def test_a_speaker_without_raw_frames_says_so_and_another_node_answers(scene: Sc
     """The one capability that it has, taken away."""
     owner = scene.programs.owner("web")
     scene.stop(owner)
-    scene.start(owner, "setpriv", "--bounding-set=-net_raw", "--inh-caps=-net_raw")
+    scene.launch(owner, under=("setpriv", "--bounding-set=-net_raw", "--inh-caps=-net_raw"))
     until(lambda: "interfaceFailed" in scene.findings(owner), f"{owner} says what it lacks")
     assert "Operation not permitted" in scene.findings(owner)["interfaceFailed"]
     assert scene.running[owner].alive
@@ -162,7 +136,6 @@ def test_a_speaker_without_raw_frames_says_so_and_another_node_answers(scene: Sc
     assert len(heirs) == 1
     assert heirs.isdisjoint({owner})
     scene.stop(owner)
-    scene.start(owner)
-    until(partial(scene.settled, owner), f"{owner} has settled")
+    scene.start_speaker(owner)
     until(lambda: "interfaceFailed" not in scene.findings(owner), "it can again")
     assert scene.answering() == heirs, "and takes nothing back"

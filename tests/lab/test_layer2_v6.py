@@ -17,8 +17,8 @@ from lab.bare import Bare
 from lab.endpoints import endpoint_slice
 from lab.fixtures import require
 from lab.prober import Prober, outage
-from lab.processes import Process
 from lab.programs import WEB, WEB_PORT, Programs
+from lab.scene import Speakers
 from lab.waiting import until
 
 pytestmark = pytest.mark.lab
@@ -27,12 +27,12 @@ RUNS = 3  # node deaths
 DUAL = {"ipFamilyPolicy": "RequireDualStack", "ipFamilies": ["IPv4", "IPv6"]}
 
 
-class Scene:
+class Scene(Speakers):
     """Three nodes with speakers and web servers, one dual-stack Service on all of them."""
 
     def __init__(self, lab: Bare) -> None:
-        self.lab, self.programs = lab, Programs(lab)
-        self.running: dict[str, Process] = self.programs.start()
+        super().__init__(lab, Programs(lab))
+        self.running = self.programs.start()
         for node in lab.node_names:
             self.web(node)
         v4 = f"{lab.address(255, 200)}-{lab.address(255, 250)}"
@@ -81,9 +81,9 @@ class Scene:
         """Boots a node and starts its programs; waits until it takes part again."""
         self.lab.boot_node(node)
         time.sleep(0.5)
-        self.running[node] = self.programs.speaker(node)
+        self.launch(node)
         self.web(node)
-        until(lambda: '"event": "settled"' in self.running[node].log(), f"{node} has settled")
+        self.wait_settled(node)
 
     def page(self, address: str) -> str:
         host = f"[{address}]" if ":" in address else address

@@ -33,7 +33,7 @@ from bellmetal.validation.ranges import read_address, read_entry
 from bellmetal.validation.report import Report, hint
 
 MOST_PER_FAMILY = 16
-MOST_STRANGE = 20  # unknown annotations of a Service that are told of: it may have thousands
+MOST_STRANGE = 20  # unknown (or deprecated) annotations of a Service that are told of
 DAY = 86_400.0  # seconds
 
 METALLB = ("metallb.io", "metallb.universe.tf")
