@@ -136,7 +136,7 @@ class Stage(Scene):
         for family, table in (("IPv4", "ip"), ("IPv6", "ip6")):
             command = ["nft", "list", "table", table, "kube-proxy"]
             rules = self.lab.node(node).run(command, check=False).stdout
-            if self._pod(family, node) not in rules:
+            if self.pod(family, node) not in rules:
                 return False
         return True
 

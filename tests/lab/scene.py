@@ -15,10 +15,10 @@ from typing import Any, ClassVar
 from lab.asker import Asker
 from lab.bare import Bare
 from lab.capture import TALK, Capture
-from lab.endpoints import endpoint_slice
+from lab.endpoints import WEB_PORT, endpoint_slice
 from lab.prober import Prober
 from lab.processes import Process
-from lab.programs import NAMESPACE, WEB, WEB_PORT, Programs
+from lab.programs import NAMESPACE, WEB, Programs
 from lab.waiting import until
 
 DUAL = {"ipFamilyPolicy": "RequireDualStack", "ipFamilies": ["IPv4", "IPv6"]}
@@ -166,9 +166,14 @@ class Scene(Speakers):
         self.lab.apply([self._slice(family, chosen, ending) for family in ("IPv4", "IPv6")])
 
     def _slice(self, family: str, nodes: list[str], ending: str) -> dict[str, Any]:
-        pod = self.lab.pod_address if family == "IPv4" else self.lab.pod_address6
         name = f"{self.service}-{family.lower()}"
-        return endpoint_slice(self.service, {n: pod(n, 5) for n in nodes}, name, family, ending)
+        pods = {node: self.pod(family, node) for node in nodes}
+        return endpoint_slice(self.service, pods, name, family, ending)
+
+    def pod(self, family: str, node: str) -> str:
+        """The address of what serves on a node."""
+        of = self.lab.pod_address if family == "IPv4" else self.lab.pod_address6
+        return of(node, 5)
 
     def leave_out(self, node: str) -> None:
         """Takes a node's endpoints away, and waits until kube-proxy has followed elsewhere.
@@ -184,9 +189,9 @@ class Scene(Speakers):
         for family, table in (("IPv4", "ip"), ("IPv6", "ip6")):
             command = ["nft", "list", "table", table, "kube-proxy"]
             rules = self.lab.node(node).run(command).stdout
-            if self._pod(family, without) in rules:
+            if self.pod(family, without) in rules:
                 return False
-            if not all(self._pod(family, name) in rules for name in self.others(without)):
+            if not all(self.pod(family, name) in rules for name in self.others(without)):
                 return False
         return True
 

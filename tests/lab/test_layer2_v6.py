@@ -14,10 +14,10 @@ import pytest
 
 from lab import netns
 from lab.bare import Bare
-from lab.endpoints import endpoint_slice
+from lab.endpoints import WEB_PORT, endpoint_slice
 from lab.fixtures import require
 from lab.prober import Prober, outage
-from lab.programs import WEB, WEB_PORT, Programs
+from lab.programs import WEB, Programs
 from lab.scene import Speakers
 from lab.waiting import until
 
