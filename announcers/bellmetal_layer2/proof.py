@@ -10,6 +10,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from bellmetal.addresses import IPAddress
 from bellmetal.facts import Doubt, DoubtKind, Interface, Proved
@@ -20,8 +21,9 @@ from bellmetal_layer2.proxies import Proxies, Verdict
 from bellmetal_layer2.testimony import Word
 
 EVERY = 60.0  # seconds between two questions for one address
-PACE = 0.1  # seconds between any two questions: ten a second
-MOST_LOOKS = 50  # addresses that are looked at in one turn of the loop, some microseconds each
+RATE = 10  # questions a second
+SHORTEST, LONGEST = 0.1, 1.0  # seconds between two turns of the loop: longest with thousands
+MOST_LOOKS = 500  # addresses that are looked at in one turn, some microseconds each
 CALM = 3.0  # seconds after a change of owner in which nothing is judged
 SPREAD = 2.0  # seconds over which questions that begin together are spread
 ANSWER = 0.5  # seconds that an answer may take
@@ -30,6 +32,7 @@ MISSES = 3
 DOUBTFUL = 10.0  # seconds between two questions for an address in doubt
 LATER = 10.0  # seconds until it is looked again whose turn it is to ask; of many later
 MANY = 500  # addresses: for each so many it is a second later
+Queue: TypeAlias = list[tuple[float, int, IPAddress]]  # when it is due, a number, what
 
 
 @dataclass(slots=True)
@@ -62,7 +65,7 @@ class Proof:
         self._interfaces: Mapping[str, Interface] = {}
         self._names: Mapping[IPAddress, frozenset[str]] = {}
         self._looks: dict[IPAddress, Look] = {}
-        self._due: list[tuple[float, int, IPAddress]] = []
+        self._due, self._urgent = Queue(), Queue()
         self._free_at = 0.0
         self._number = 0
 
@@ -124,32 +127,47 @@ class Proof:
         return []
 
     def tick(self, now: float) -> list[VigilEffect]:
-        """Judges what was asked, asks what is due: one at a time.
-
-        Thousands may be others' to ask for: those are looked at together.
-        """
-        looks = 0
-        while self._due and looks < MOST_LOOKS and max(self._due[0][0], self._free_at) <= now:
-            due, _, address = heapq.heappop(self._due)
-            look = self._looks.get(address)
-            if look is None or look.due != due:
-                continue
-            effects = self._judge(look, now) if look.waiting else self._ask(look, now)
-            if effects:
-                return effects
-            looks += 1
-        if looks:
-            self._free_at = now + PACE
-        return []
+        """Judges what was asked, asks what is due. Thousands are looked at together."""
+        if now < self._free_at:
+            return []
+        effects, asked, most = list[VigilEffect](), 0, round(self._rest * RATE)
+        for _ in range(MOST_LOOKS):
+            look = self._next(now) if asked < most else None
+            if look is None:
+                break
+            if look.waiting:
+                effects += self._judge(look, now)
+            else:
+                effects += self._ask(look, now)
+                asked += look.waiting
+            self._free_at = now + self._rest
+        return effects
 
     def deadline(self) -> float | None:
         """When the next question or judgement is due."""
-        return max(self._due[0][0], self._free_at) if self._due else None
+        dues = [queue[0][0] for queue in (self._urgent, self._due) if queue]
+        return max(min(dues), self._free_at) if dues else None
 
-    def _schedule(self, look: Look, due: float) -> None:
+    @property
+    def _rest(self) -> float:
+        """Seconds between two turns."""
+        return min(LONGEST, max(SHORTEST, len(self._looks) / 1000))
+
+    def _next(self, now: float) -> Look | None:
+        """What is due: first what was asked, or missed an answer, so that it waits for no other."""
+        for queue in (self._urgent, self._due):
+            while queue and queue[0][0] <= now:
+                due, _, address = heapq.heappop(queue)
+                look = self._looks.get(address)
+                if look is not None and look.due == due:
+                    return look
+        return None
+
+    def _schedule(self, look: Look, due: float, urgent: bool = False) -> None:
         self._number += 1
         look.due = due
-        heapq.heappush(self._due, (due, self._number, look.address))
+        queue = self._urgent if urgent else self._due
+        heapq.heappush(queue, (due, self._number, look.address))
 
     @property
     def _later(self) -> float:
@@ -173,10 +191,9 @@ class Proof:
             look.seen, look.misses = False, 0
             self._schedule(look, now + self._later)
             return self._clear(look)
-        self._free_at = now + PACE
         look.waiting, look.answers = True, {}
         look.asked_on = tuple(item.interface for item in asks)
-        self._schedule(look, now + ANSWER)
+        self._schedule(look, now + ANSWER, urgent=True)
         return [*asks]
 
     def _where(self, look: Look, now: float) -> list[str]:
@@ -198,7 +215,7 @@ class Proof:
             self._schedule(look, now)
             return []
         if self._unclear(look, now):
-            self._schedule(look, now + ONCE_MORE)
+            self._schedule(look, now + ONCE_MORE, urgent=True)
             return []
         kind, macs = self._verdict(look, now)
         look.seen = any(look.answers.get(m) for m in self._expected(look, now))
@@ -211,7 +228,7 @@ class Proof:
         look.misses = look.misses + 1 if kind is look.kind else 1
         look.kind = kind
         if look.misses < MISSES:
-            self._schedule(look, now + ONCE_MORE)
+            self._schedule(look, now + ONCE_MORE, urgent=True)
             return [tally]
         self._schedule(look, now + DOUBTFUL)
         return [tally, *self._doubt(look, kind, macs)]

@@ -9,9 +9,8 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
@@ -78,17 +77,16 @@ class StateFile:
 
     def write(self, slices: Sequence[AnySlice], claims: list[ReportedClaim]) -> None:
         """Replaces the file, if anything changed; a disk that is full is said once."""
-        bodies: Any = [msgspec.Raw(s.data) if isinstance(s, PackedSlice) else s for s in slices]
-        state = State(VERSION, self._node, self._cluster, bodies, claims, self._boot)
-        data = msgspec.json.encode(state)
-        digest = hashlib.blake2b(data).digest()
-        if digest == self._written:
+        digest = hashlib.blake2b()
+        for piece in self._pieces(slices, claims):
+            digest.update(piece)
+        if digest.digest() == self._written:
             return
         new = self._path.with_suffix(".new")
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             with new.open("wb") as file:
-                file.write(data)
+                file.writelines(self._pieces(slices, claims))
                 file.flush()
                 os.fsync(file.fileno())
             new.replace(self._path)
@@ -97,4 +95,14 @@ class StateFile:
                 log.warning("%s cannot be written: %s", self._path, error.strerror)
             self._failed = True
             return
-        self._written, self._failed = digest, False
+        self._written, self._failed = digest.digest(), False
+
+    def _pieces(self, slices: Sequence[AnySlice], claims: list[ReportedClaim]) -> Iterator[bytes]:
+        """A `State`, slice by slice: the whole of thousands of addresses is megabytes at once."""
+        head = {"version": VERSION, "node": self._node, "cluster": self._cluster}
+        yield msgspec.json.encode(head | {"boot": self._boot}).removesuffix(b"}") + b',"slices":['
+        for number, item in enumerate(slices):
+            if number:
+                yield b","
+            yield item.data if isinstance(item, PackedSlice) else msgspec.json.encode(item)
+        yield b'],"claims":' + msgspec.json.encode(claims) + b"}"

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from bellmetal.resources import ReportedClaim
+from bellmetal.slices import PackedSlice
 from bellmetal.statefile import State, StateFile
 from builders import slice_item, slice_object
 
@@ -22,6 +23,12 @@ def test_what_was_written_is_read(tmp_path: Path) -> None:
     state_file(tmp_path / "made").write(SLICES, CLAIMS)
     assert state_file(tmp_path / "made").read() == State(1, "n1", "c1", SLICES, CLAIMS)
     assert [path.name for path in (tmp_path / "made").iterdir()] == ["state.json"]
+
+
+def test_slices_are_written_as_they_are_kept_packed_or_open(tmp_path: Path) -> None:
+    two = [*SLICES, slice_object("layer2-1", slice_item())]
+    state_file(tmp_path).write([PackedSlice.of(two[0]), two[1]], CLAIMS)
+    assert state_file(tmp_path).read() == State(1, "n1", "c1", two, CLAIMS)
 
 
 def test_no_file_is_nothing_to_talk_about(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
