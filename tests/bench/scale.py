@@ -1,22 +1,19 @@
 """Rows with thousands of Services on a real API server, 200 node objects and three real speakers.
 
 ``python -m bench.scale [--runs N] [--only NAME,…] [--output json]``, with PYTHONPATH=tests, as
-root. ``BELLMETAL_BENCH_SERVICES`` (10,000): a smaller number tries the rows themselves.
-
-Another implementation can stand in our place: ``BELLMETAL_BENCH_START=FILE`` names a program that
-is started as ``FILE controller`` and ``FILE speaker NODE`` with KUBECONFIG, in the namespaces that
-ours would be started in. What is measured is what any client of the API sees.
+root. ``BELLMETAL_BENCH_SERVICES`` (10,000): a smaller number tries the rows themselves. Another
+implementation in our place: see `thousands.py`.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
+import random
 import sys
 import time
-from collections.abc import Iterator
-from typing import Any, ClassVar, TypeAlias
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any
 
 from bellmetal.api import MERGE
 from bellmetal.follow import L2_STATUSES
@@ -25,106 +22,20 @@ from bench.figures import cpu, percentile, rss
 from bench.load import ENDPOINT_SLICES, MAKERS, Load, each
 from bench.rows import Row, Values
 from bench.table import COUNT, MEGABYTES, MILLISECONDS, PERCENT, SECONDS, TIMES, Wish
-from lab.bare import Bare
+from bench.thousands import CHANGED, NODES, Thousands, node, received, written
 from lab.endpoints import endpoint_slice
-from lab.processes import Process
-from lab.programs import NAMESPACE, Programs
-from lab.waiting import until
+from lab.programs import NAMESPACE
 
 MOST = int(os.environ.get("BELLMETAL_BENCH_SERVICES", "10000"))
 HALF = MOST // 2
-NODES = 200  # node objects; three of them have speakers
 CHURNED = MOST // 10  # Services whose endpoints change
 CHANGES = 100  # of endpoints, a second
+LEAVES = 1.0  # seconds between two nodes that leave; each is back after as long again
 AWAY = 5.0  # seconds without an API server
 SINGLES = 30  # Services that are made one after the other
 PAUSE = 3.0  # seconds between those: each comes to a controller that is at rest
 REST = 30.0  # seconds at rest, over which the processor's time is taken
 QUIET = 5.0  # seconds after which everything is told that there is to tell
-START = os.environ.get("BELLMETAL_BENCH_START", "")
-CHANGED = ("PATCH", "PUT", "APPLY")  # verbs that change what is there
-Requests: TypeAlias = dict[tuple[str, str], int]  # verb and resource → how often
-
-
-class Programmed(Programs):
-    """Ours, or another implementation's."""
-
-    def controller(self, name: str = "controller-1", *flags: str) -> Process:
-        if not START:
-            return super().controller(name, *flags)
-        env = {"KUBECONFIG": str(self.lab.kubeconfig())}
-        return self.lab.control_plane_host.spawn([START, "controller"], env, name)
-
-    def speaker(self, node: str, *flags: str, env: Any = None) -> Process:
-        if not START:
-            return super().speaker(node, *flags, env=env)
-        own = {"KUBECONFIG": str(self.lab.kubeconfig())}
-        return self.lab.node(node).spawn([START, "speaker", node], own, "speaker")
-
-
-class Thousands:
-    """A cluster of 200 node objects, three speakers, and a controller that comes and goes."""
-
-    title: ClassVar[str] = f"a control plane with {NODES} nodes, three of them with speakers"
-
-    @classmethod
-    @contextlib.contextmanager
-    def opened(cls) -> Iterator[Thousands]:
-        with Bare(nodes=3, clients=1, kube_proxy=False, controller_manager=False) as lab:
-            yield cls(lab)
-
-    def __init__(self, lab: Bare) -> None:
-        self.lab, self.programs = lab, Programmed(lab)
-        for number in range(4, NODES + 1):
-            lab.rest.post("/api/v1/nodes", _node(number))
-        self.programs.pool("bench", f"{lab.address(128, 0)}/17")
-        self.programs.advertise()
-        self.speakers = {node: self.programs.speaker(node) for node in lab.node_names}
-        self.controller: Process | None = None
-        self.serving = {node: lab.pod_address(node, 5) for node in lab.node_names}
-        self.made = 0
-
-    def start(self) -> Process:
-        self.controller = self.programs.controller("controller-1")
-        return self.controller
-
-    def stop(self) -> None:
-        if self.controller is not None and self.controller.alive:
-            self.controller.signal(15)
-            until(lambda: not (self.controller and self.controller.alive), "it ends", 30)
-        self.controller = None
-
-    def names(self, count: int) -> list[str]:
-        """Names that no Service has had."""
-        first, self.made = self.made, self.made + count
-        return [f"s{number:06}" for number in range(first, self.made)]
-
-    def requests(self) -> Requests:
-        """What the API server has been asked for: verb and resource → how often."""
-        return counted(self.lab.rest.get("/metrics")["text"])
-
-
-def _node(number: int) -> dict[str, Any]:
-    name = f"n{number}"
-    addresses = [{"type": "InternalIP", "address": f"10.200.{number // 250}.{number % 250 + 1}"}]
-    ready = {"type": "Ready", "status": "True", "reason": "BenchSaysSo"}
-    return {
-        "metadata": {"name": name, "labels": {"kubernetes.io/hostname": name}},
-        "status": {"addresses": addresses, "conditions": [ready]},
-    }
-
-
-def counted(text: str) -> Requests:
-    """Out of the API server's metrics: verb and resource of all that it was asked, how often."""
-    found: Requests = {}
-    for line in text.splitlines():
-        if not line.startswith("apiserver_request_total{"):
-            continue
-        labels, _, value = line[len("apiserver_request_total{") :].rpartition("} ")
-        pairs = dict(item.split("=", 1) for item in labels.split(",") if "=" in item)
-        key = pairs["verb"].strip('"'), pairs["resource"].strip('"')
-        found[key] = found.get(key, 0) + int(float(value))
-    return found
 
 
 # --- rows -----------------------------------------------------------------------------------------
@@ -184,7 +95,7 @@ async def created(at: Thousands, load: Load) -> Values:
     rate = HALF / (time.monotonic() - began)
     await load.wait(lambda: len(load.shown) == HALF, "all addresses")
     await asyncio.sleep(QUIET)
-    patches = _written("services", before, at.requests(), ("PATCH",))
+    patches = written("services", before, at.requests(), ("PATCH",))
     waits = [load.shown[name] - load.made[name] for name in names]
     return {
         "rate": rate,
@@ -196,33 +107,64 @@ async def created(at: Thousands, load: Load) -> Values:
 
 async def churned(at: Thousands, load: Load) -> Values:
     """Endpoints change, a hundred times a second; meanwhile one more Service, again and again."""
-    controller = at.start()
+    names = await _announced(at, load)
+    return await _during(at, load, lambda end: _churn(load, at.serving, names, end))
+
+
+async def noded(at: Thousands, load: Load) -> Values:
+    """Nodes leave the cluster and come back, two changes a second; the same meanwhile."""
+    await _announced(at, load)
+    return await _during(at, load, lambda end: _come_and_go(load, end))
+
+
+async def _announced(at: Thousands, load: Load) -> list[str]:
+    """Services with endpoints that all is told of."""
+    at.start()
     names = at.names(CHURNED)
     await load.endpoints(names, at.serving)
     await load.services(names)
     await load.wait(lambda: len(load.shown) == CHURNED, "all addresses")
     await _at_rest(load)
-    before, spent, began = at.requests(), cpu(controller.pid), time.monotonic()
-    received = {node: _received(at, node) for node in at.speakers}
-    churning = asyncio.create_task(_churn(at, load, names))
+    return names
+
+
+async def _during(
+    at: Thousands, load: Load, change: Callable[[float], Coroutine[Any, Any, int]]
+) -> dict[str, Any]:
+    """What singles wait for, and all else that ``change(end)``, which counts its changes, costs."""
+    assert at.controller is not None
+    pid = at.controller.pid
+    before, spent, began = at.requests(), cpu(pid), time.monotonic()
+    came = {node: received(at, node) for node in at.speakers}
+    changing = asyncio.create_task(change(began + SINGLES * PAUSE))
     waits = await _singles(at, load)
-    made = await churning
+    made = await changing
     took, after = time.monotonic() - began, at.requests()
-    came = max(_received(at, node) - received[node] for node in at.speakers)
     return {
         "changes": made / took,
         "during": waits,
         "during99": percentile(waits, 0.99),
-        "busy": (cpu(controller.pid) - spent) / took,
-        "slices": _written("announcementslices", before, after, (*CHANGED, "POST")) / took,
-        "came": came / took,
+        "busy": (cpu(pid) - spent) / took,
+        "slices": written("announcementslices", before, after, (*CHANGED, "POST")) / took,
+        "came": max(received(at, node) - came[node] for node in at.speakers) / took,
     }
 
 
-async def _churn(at: Thousands, load: Load, names: list[str]) -> int:
-    """For as long as singles take: of each Service in turn one node's endpoint goes, or comes."""
-    few = dict(list(at.serving.items())[:2])
-    end, count = time.monotonic() + SINGLES * PAUSE, 0
+async def _come_and_go(load: Load, end: float) -> int:
+    """Nodes without a speaker leave and come back, until ``end``; how many changes that were."""
+    dice, count = random.Random(1), 0
+    while time.monotonic() < end:
+        number = dice.randrange(4, NODES + 1)
+        await load.client.request("DELETE", f"/api/v1/nodes/n{number}")
+        await asyncio.sleep(LEAVES)
+        await load.client.request("POST", "/api/v1/nodes", node(number))
+        count += 2
+    return count
+
+
+async def _churn(load: Load, serving: Mapping[str, str], names: list[str], end: float) -> int:
+    """Of each Service in turn one node's endpoint goes, or comes, until ``end``; how many did."""
+    few, count = dict(list(serving.items())[:2]), 0
 
     async def one(number: int) -> None:
         nonlocal count
@@ -230,7 +172,7 @@ async def _churn(at: Thousands, load: Load, names: list[str]) -> int:
             return
         due = began + number / CHANGES
         await asyncio.sleep(max(0.0, due - time.monotonic()))
-        name, nodes = names[number % CHURNED], few if number // CHURNED % 2 == 0 else at.serving
+        name, nodes = names[number % CHURNED], few if number // CHURNED % 2 == 0 else serving
         body = {"endpoints": endpoint_slice(name, nodes)["endpoints"]}
         await load.client.request("PATCH", f"{ENDPOINT_SLICES}/{name}-1", body, content_type=MERGE)
         count += 1
@@ -269,15 +211,9 @@ async def _again(at: Thousands, load: Load, which: str) -> dict[str, Any]:
     controller = at.start()
     until_then = await load.wait(lambda: canary in load.shown, "it decides again") - began
     await asyncio.sleep(2 * QUIET)
-    written = _written("services", before, at.requests())
+    writes = written("services", before, at.requests())
     memory = rss(controller.pid)
-    return {f"again_{which}": until_then, f"writes_{which}": written - 1, f"memory_{which}": memory}
-
-
-def _written(
-    resource: str, before: Requests, after: Requests, verbs: tuple[str, ...] = CHANGED
-) -> int:
-    return sum(after.get((verb, resource), 0) - before.get((verb, resource), 0) for verb in verbs)
+    return {f"again_{which}": until_then, f"writes_{which}": writes - 1, f"memory_{which}": memory}
 
 
 async def _relisted(at: Thousands, load: Load) -> dict[str, Any]:
@@ -291,8 +227,8 @@ async def _relisted(at: Thousands, load: Load) -> dict[str, Any]:
     await load.services([canary])
     shown = await load.wait(lambda: canary in load.shown, "it decides again")
     await asyncio.sleep(2 * QUIET)
-    written = _written("services", {}, at.requests())  # it counts from its start
-    return {"back": shown - back, "back_writes": written - 1}
+    writes = written("services", {}, at.requests())  # it counts from its start
+    return {"back": shown - back, "back_writes": writes - 1}
 
 
 async def _at_rest(load: Load) -> None:
@@ -337,25 +273,25 @@ async def _speakers(at: Thousands, load: Load) -> dict[str, Any]:
     spent = {node: cpu(one.pid) for node, one in at.speakers.items()}
     await asyncio.sleep(REST)
     used = max(cpu(one.pid) - spent[node] for node, one in at.speakers.items()) / REST
-    before = {node: _received(at, node) for node in at.speakers}
+    before = {node: received(at, node) for node in at.speakers}
     names = list(load.shown)[:100]
     for number in range(300):  # ten a second
         path = f"{ENDPOINT_SLICES}/{names[number % len(names)]}-1"
         body = {"metadata": {"annotations": {"example.com/changed": str(number)}}}
         await load.client.request("PATCH", path, body, content_type=MERGE)
         await asyncio.sleep(0.1)
-    came = max(_received(at, node) - before[node] for node in at.speakers)
+    came = max(received(at, node) - before[node] for node in at.speakers)
     return {"speaker": most, "cpu": used, "bytes": came * 120}
 
 
-def _received(at: Thousands, node: str) -> int:
-    """Bytes that a node's programs have received from the API server."""
-    said = at.lab.node(node).run(["ss", "-tinH", "dport", "=", ":6443"]).stdout
-    words = [word for word in said.split() if word.startswith("bytes_received:")]
-    return sum(int(word.partition(":")[2]) for word in words)
-
-
 THESE = f"{HALF:,}"
+DURING = {
+    "during": Wish("one more Service meanwhile: POST to address", MILLISECONDS, p50=0.040),
+    "during99": Wish("the same: 99 % within", MILLISECONDS, most=0.150),
+    "busy": Wish("controller: share of a core", PERCENT),
+    "slices": Wish("slices written, a second", COUNT),
+    "came": Wish("bytes to each speaker, a second", COUNT),
+}
 ROWS = (
     Row(
         "waiting",
@@ -393,13 +329,20 @@ ROWS = (
         "churned",
         {
             "changes": Wish(f"endpoints of {CHURNED:,} Services change: a second", COUNT),
-            "during": Wish("one more Service meanwhile: POST to address", MILLISECONDS, p50=0.040),
-            "during99": Wish("the same: 99 % within", MILLISECONDS, most=0.150),
-            "busy": Wish("controller: share of a core", PERCENT),
-            "slices": Wish("slices written, a second", COUNT),
-            "came": Wish("bytes to each speaker, a second", COUNT),
+            **DURING,
         },
         _played(churned),
+        0.15,
+        130,
+        Thousands,
+    ),
+    Row(
+        "noded",
+        {
+            "changes": Wish(f"of {NODES} nodes one leaves or comes: a second", COUNT),
+            **DURING,
+        },
+        _played(noded),
         0.15,
         130,
         Thousands,

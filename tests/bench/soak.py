@@ -21,7 +21,7 @@ from itertools import cycle
 from bellmetal.api import MERGE, ApiError
 from bench.figures import cpu, rss
 from bench.load import ENDPOINT_SLICES, SERVICES, Load
-from bench.scale import NODES, Thousands
+from bench.thousands import NODES, Thousands
 from lab.endpoints import endpoint_slice
 
 SAMPLE = 30.0  # seconds
@@ -162,8 +162,8 @@ async def soak(at: Thousands, minutes: float, services: int) -> int:
 
 def main(minutes: float = 60, services: int = 500) -> int:
     with Thousands.opened() as at:
-        return asyncio.run(soak(at, minutes, int(services)))
+        return asyncio.run(soak(at, minutes, services))
 
 
 if __name__ == "__main__":
-    sys.exit(main(*map(float, sys.argv[1:3])))
+    sys.exit(main(*(int(text) for text in sys.argv[1:3])))

@@ -11,7 +11,7 @@ import pytest
 from bench import drawing, history, many_nodes, soak, suite
 from bench.curves import Curves, Sized, exponent, fitted, spread_pools, table
 from bench.load import endpoint_slice, event, service
-from bench.scale import counted
+from bench.thousands import counted
 
 LINEAR: Curves = {"all": [(100, 0.9), (1_000, 0.5), (10_000, 5.0)]}
 
