@@ -26,6 +26,9 @@ class Roster:
     def __init__(self, me: str, now: float) -> None:
         self.me, self._started = me, now
         self.peers: dict[str, Peer] = {}
+        # Those whose life time alone may change: who is dead everywhere stays so until it is heard,
+        # gossip tells of it, or we listen elsewhere. A cluster may have hundreds without a speaker.
+        self._mortal: dict[str, Peer] = {}
         self._claims = 0  # that are kept, of all nodes
         self._places: frozenset[Place] = frozenset([ANYWHERE])
         self._listening: dict[str, float] = {}  # interface → since when
@@ -38,7 +41,7 @@ class Roster:
     def peer(self, name: str) -> Peer:
         """What is known of a node; nothing yet, if it is new."""
         if name not in self.peers:
-            self.peers[name] = Peer(name)
+            self.peers[name] = self._mortal[name] = Peer(name)
         return self.peers[name]
 
     def admits(self, name: str, sets: Iterable[tuple[str, ...]]) -> bool:
@@ -56,6 +59,7 @@ class Roster:
         for peer in self.peers.values():
             for name in peer.heard.keys() - self._listening.keys():
                 del peer.heard[name]
+        self._mortal = dict(self.peers)
 
     def judge_at(self, places: Iterable[Place], now: float) -> None:
         """Where life counts from now on."""
@@ -122,12 +126,16 @@ class Roster:
                 peer.lives[place], peer.since[place] = life, now
                 self._majorities.clear()
                 self.next_silence = min(self.next_silence, peer.next_silence)
+        if any(life is not Life.DEAD for life in peer.lives.values()):
+            self._mortal[peer.name] = peer
+        else:
+            self._mortal.pop(peer.name, None)
         return changed
 
     def judge_all(self, now: float) -> list[Peer]:
         """Judges all of them; those of whom something has changed."""
-        changed = [peer for peer in self.peers.values() if self.judge(peer, now)]
-        silences = (peer.next_silence for peer in self.peers.values())
+        changed = [peer for peer in [*self._mortal.values()] if self.judge(peer, now)]
+        silences = (peer.next_silence for peer in self._mortal.values())
         self.next_silence = min(silences, default=float("inf"))
         return changed
 
@@ -174,7 +182,7 @@ class Roster:
     @property
     def alive(self) -> list[Peer]:
         """Those that live, on whatever LAN."""
-        return [peer for peer in self.peers.values() if peer.life() is Life.ALIVE]
+        return [peer for peer in self._mortal.values() if peer.life() is Life.ALIVE]
 
     def unheard(self, nodes: Iterable[str]) -> tuple[str, ...]:
         """Those of the nodes that are dead or silent; who may only just come is not."""
