@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bellmetal.announcer import Liveness
@@ -68,7 +68,8 @@ class Stage:
         self.roster.judge_at(places, self.now)
 
 
-@given(st.lists(CALLS, max_size=30))
+@settings(max_examples=500)
+@given(st.lists(CALLS, min_size=5, max_size=25))
 def test_who_is_dead_stays_dead_until_something_is_heard(calls: list[tuple[Any, ...]]) -> None:
     lazy, eager = Stage(Roster), Stage(Everybody)
     for call in calls:
