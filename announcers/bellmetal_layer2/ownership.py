@@ -302,6 +302,7 @@ class Ownership:
         if not fresh and not peer.latest(beacon, on):
             return
         returned = bool(on) and (on not in peer.heard or peer.life() is not Life.ALIVE)
+        unheard = self._released_unheard(peer, beacon) if fresh else []
         touched = self._roster.hear(peer, beacon, now, on)
         if peer.crowded:
             self._complain("tooManyClaims", f"{peer.name!r} claims more than can be kept")
@@ -318,6 +319,8 @@ class Ownership:
         self._decide_some(touched.difference(told), now)
         for address in touched:
             self._defend(address, peer, now)
+        for address in unheard:
+            self._reassert(address, peer, now)
         self._try_to_settle(now)
 
     def _note_unable(self, beacon: Beacon) -> None:
@@ -343,13 +346,26 @@ class Ownership:
         self._twins.add(beacon.boot)
         self._possession.say("twin", f"another speaker calls itself {self.me}")
 
+    def _released_unheard(self, peer: Peer, beacon: Beacon) -> list[IPAddress]:
+        """What it claimed while we did not hear it, and claims no more: it may have answered
+        meanwhile, and whoever asked then still believes it."""
+        given_up = (item for item in beacon.claims if item.order is None and not item.unable)
+        return [item.address for item in given_up if item.address not in peer.claims]
+
     def _defend(self, address: IPAddress, peer: Peer, now: float) -> None:
         """Rule 5: whoever hears a lower claim repeats its own (rate limited)."""
         known = self._addresses.get(address)
-        if known is None or address not in self._possession.answering or address not in peer.claims:
+        if known is None or address not in peer.claims:
             return
-        answered_by_it = peer.settled and succession.alive(known, self._roster, peer.name)
-        if not answered_by_it or now - known.repeated_at < REPEAT_CLAIM:
+        if peer.settled and succession.alive(known, self._roster, peer.name):
+            self._reassert(address, peer, now)
+
+    def _reassert(self, address: IPAddress, peer: Peer, now: float) -> None:
+        """What we answer for is told to nodes and to the LAN once more."""
+        known = self._addresses.get(address)
+        if known is None or address not in self._possession.answering:
+            return
+        if now - known.repeated_at < REPEAT_CLAIM:
             return
         known.repeated_at = now
         self._voice.repeat(address, now)

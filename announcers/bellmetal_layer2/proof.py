@@ -10,6 +10,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TypeAlias
 
 from bellmetal.addresses import IPAddress
@@ -29,9 +30,12 @@ SPREAD = 2.0  # seconds over which questions that begin together are spread
 ANSWER = 0.5  # seconds that an answer may take
 ONCE_MORE = 1.0  # seconds until the next question after a miss
 MISSES = 3
+MOST_ANSWERS = 16  # to one question, that are kept
 DOUBTFUL = 10.0  # seconds between two questions for an address in doubt
 LATER = 10.0  # seconds until it is looked again whose turn it is to ask; of many later
 MANY = 500  # addresses: for each so many it is a second later
+Answers: TypeAlias = Mapping[bytes, str]  # mac → interface
+NO_ANSWERS: Answers = MappingProxyType({})
 Queue: TypeAlias = list[tuple[float, int, IPAddress]]  # when it is due, a number, what
 
 
@@ -43,7 +47,7 @@ class Look:
     due: float
     owner: str = ""
     waiting: bool = False
-    answers: dict[bytes, str] = field(default_factory=dict)  # mac → interface
+    answers: Answers = field(default_factory=lambda: NO_ANSWERS)  # to the last question
     asked_on: tuple[str, ...] = ()
     kind: DoubtKind | None = None
     misses: int = 0
@@ -122,8 +126,10 @@ class Proof:
     def receive(self, data: Word, now: float) -> list[VigilEffect]:
         """Somebody answered, member or not."""
         look = self._looks.get(data.address)
-        if look is not None and look.waiting and not data.wish and len(look.answers) < 16:
-            look.answers.setdefault(data.mac, data.interface)
+        if look is None or not look.waiting or data.wish or data.mac in look.answers:
+            return []
+        if len(look.answers) < MOST_ANSWERS:
+            look.answers = {**look.answers, data.mac: data.interface}
         return []
 
     def tick(self, now: float) -> list[VigilEffect]:
@@ -137,6 +143,7 @@ class Proof:
                 break
             if look.waiting:
                 effects += self._judge(look, now)
+                look.answers = NO_ANSWERS  # thousands are kept
             else:
                 effects += self._ask(look, now)
                 asked += look.waiting
@@ -191,7 +198,7 @@ class Proof:
             look.seen, look.misses = False, 0
             self._schedule(look, now + self._later)
             return self._clear(look)
-        look.waiting, look.answers = True, {}
+        look.waiting, look.answers = True, NO_ANSWERS
         look.asked_on = tuple(item.interface for item in asks)
         self._schedule(look, now + ANSWER, urgent=True)
         return [*asks]

@@ -104,5 +104,5 @@ class StateFile:
         for number, item in enumerate(slices):
             if number:
                 yield b","
-            yield item.data if isinstance(item, PackedSlice) else msgspec.json.encode(item)
+            yield item.json() if isinstance(item, PackedSlice) else msgspec.json.encode(item)
         yield b'],"claims":' + msgspec.json.encode(claims) + b"}"

@@ -6,6 +6,7 @@ Somebody at the switch asks for each address every 5 ms, so whoever answers is s
 from __future__ import annotations
 
 import contextlib
+import json
 import random
 import time
 from collections.abc import Callable, Iterator
@@ -15,7 +16,7 @@ from bench.rows import Row, Values
 from bench.table import COUNT, Wish
 from lab import faults
 from lab.capture import Capture, lingered
-from lab.scene import Scene
+from lab.scene import WARM, Scene
 
 JOINED = 1.0  # seconds for which two may answer once they can hear each other
 SPLIT = (1.5, 4.5)  # seconds that a split lasts: at least, at most
@@ -26,8 +27,29 @@ _dice = random.Random()
 Cut = Callable[[Scene, str], None]
 
 
-def joined(what: str) -> Wish:
+def both(what: str) -> Wish:
     return Wish(f"{what}: two answer after they can hear each other", most=JOINED)
+
+
+def joined(what: str) -> dict[str, Wish]:
+    """Of what is left of a split: see `after`."""
+    told = f"{what}: addresses that a client has of another node then"
+    return {"joined": both(what), "mistaken": Wish(told, COUNT, most=0)}
+
+
+def after(scene: Scene, capture: Capture, healed: float) -> dict[str, float]:
+    """What is left of the split: who answers, and whom a client that has asked before believes."""
+    return {"joined": both_after(scene, capture, healed), "mistaken": mistaken(scene)}
+
+
+def mistaken(scene: Scene) -> int:
+    """Addresses that a client has of another node than the owner."""
+    owner, client = scene.lab.node(scene.owner()).mac, scene.lab.client(WARM)
+    found = 0
+    for address in scene.addresses:
+        [entry] = json.loads(client.run(["ip", "-j", "neigh", "show", "to", address]).stdout)
+        found += entry["lladdr"] != owner
+    return found
 
 
 def both_after(scene: Scene, capture: Capture, healed: float) -> float:
@@ -96,9 +118,9 @@ def lan_alone(scene: Scene, _: int) -> Values:
     def cut(scene: Scene, owner: str) -> None:
         scene.lab.partition({owner}, scene.others(owner), only=faults.NEIGHBOURS)
 
-    with lasting_neighbours(scene):
+    with lasting_neighbours(scene), scene.clients():
         _, _, healed, capture = split(scene, cut)
-    return {"joined": both_after(scene, capture, healed)}
+        return after(scene, capture, healed)
 
 
 def one_way(heard: bool) -> Callable[[Scene, int], Values]:
@@ -109,9 +131,10 @@ def one_way(heard: bool) -> Callable[[Scene, int], Values]:
         scene.lab.partition(*sides, oneway=True)
 
     def once(scene: Scene, _: int) -> Values:
-        _, began, healed, capture = split(scene, cut)
-        during = max(contested_until(capture, a, began, healed) for a in scene.addresses)
-        return {"during": during, "joined": both_after(scene, capture, healed)}
+        with scene.clients():
+            _, began, healed, capture = split(scene, cut)
+            during = max(contested_until(capture, a, began, healed) for a in scene.addresses)
+            return {"during": during, **after(scene, capture, healed)}
 
     return once
 
@@ -141,7 +164,7 @@ def everything(scene: Scene, _: int) -> Values:
         _, began, healed, capture = split(scene, cut)
         found = {
             "outage": waited(known, began),
-            "joined": both_after(scene, capture, healed),
+            **after(scene, capture, healed),
             "failed": failed(known, healed),
         }
     scene.owner()
@@ -178,7 +201,7 @@ ROWS = (
         "split",
         {
             "outage": Wish("owner cut off from all: outage", p50=P50, most=MOST),
-            "joined": joined("owner cut off from all"),
+            **joined("owner cut off from all"),
             "failed": Wish("after it is joined again: failed connections", COUNT),
         },
         everything,
@@ -196,12 +219,12 @@ ROWS = (
         share=0.25,
         seconds=9,
     ),
-    Row("lan", {"joined": joined("LAN alone cut, gossip goes on")}, lan_alone, 0.25, 8),
+    Row("lan", joined("LAN alone cut, gossip goes on"), lan_alone, 0.25, 8),
     Row(
         "unheard",
         {
             "during": Wish("others do not hear the owner: two answer meanwhile", most=JOINED),
-            "joined": joined("others did not hear the owner"),
+            **joined("others did not hear the owner"),
         },
         one_way(heard=False),
         share=0.25,
@@ -211,7 +234,7 @@ ROWS = (
         "deaf",
         {
             "during": Wish("owner does not hear the others: two answer meanwhile", most=JOINED),
-            "joined": joined("owner did not hear the others"),
+            **joined("owner did not hear the others"),
         },
         one_way(heard=True),
         share=0.25,
@@ -222,7 +245,7 @@ ROWS = (
         {
             "waits": Wish("owner's speaker stopped (SIGSTOP): client that asks waits", most=MOST),
             "answers": Wish("sleeper wakes up: its answers for one address", COUNT, most=1),
-            "joined": joined("sleeper wakes up"),
+            "joined": both("sleeper wakes up"),
         },
         sleeper,
         share=0.25,

@@ -21,11 +21,11 @@ LOOSE = 1.5  # seconds of outage, or of two answers after the fault has ended
 BOUNDS = {
     "crashed": {"known": LOOSE, "asks": LOOSE},
     "cut": {"IPv4": LOOSE, "IPv6": LOOSE},
-    "split": {"outage": LOOSE, "joined": LOOSE},
+    "split": {"mistaken": 0, "outage": LOOSE, "joined": LOOSE},
     "gossip": {"both": 0.0, "others": 0, "failed": 0},
-    "lan": {"joined": LOOSE},
-    "unheard": {"joined": LOOSE},
-    "deaf": {"joined": LOOSE},
+    "lan": {"mistaken": 0, "joined": LOOSE},
+    "unheard": {"mistaken": 0, "joined": LOOSE},
+    "deaf": {"mistaken": 0, "joined": LOOSE},
     "sleeper": {"waits": LOOSE, "answers": 1, "joined": LOOSE},
 }
 ROWS = {row.name: row for row in (*deaths.ROWS, *splits.ROWS)}

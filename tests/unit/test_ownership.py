@@ -494,6 +494,32 @@ def test_a_lower_claim_is_answered_and_not_more_often_than_is_useful() -> None:
     assert of(Reassert, story.hear("n2", lower)) == [Reassert(IP, "n2")]
 
 
+def test_what_was_claimed_unheard_and_is_given_up_is_told_to_the_lan_again() -> None:
+    """n2 was alone on its side of the LAN, and heard our claim before we heard of its own."""
+    story = settled("n1")
+    story.wait(1.0, "n3")
+    effects = story.receive(Heard(story.others["n2"].beacon(ClaimNews(IP, None)), "eth0"))
+    assert of(Reassert, effects) == [Reassert(IP, "n2")]
+
+
+@pytest.mark.parametrize(
+    ("before", "news"),
+    [
+        pytest.param(FIRM, ClaimNews(IP, None), id="what it claimed was heard"),
+        pytest.param(None, ClaimNews(IP, None, unable=True), id="it never could have it"),
+    ],
+)
+def test_what_is_given_up_is_not_always(before: ClaimOrder | None, news: ClaimNews) -> None:
+    story = settled("n2" if before else "n1")
+    if before:  # a planned move: it was told of, and we announce it already
+        story.want(announcement("n1", term=2))
+    story.wait(0.5, "n2", "n3")
+    effects = story.receive(Heard(story.others["n2"].beacon(news), "eth0"))
+    assert of(Reassert, effects) == []
+    story.wait(0.5, "n2", "n3")
+    assert story.answers
+
+
 def test_a_node_that_is_not_settled_is_not_answered_but_told() -> None:
     story = settled("n1")
     story.wait(0.6, "n2", "n3")
