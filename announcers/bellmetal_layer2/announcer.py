@@ -77,6 +77,7 @@ class Layer2Announcer:
         self._links: dict[str, Link] = {}
         self._wanted: dict[IPAddress, Announcement] = {}
         self._nodes: set[str] = set()
+        self._claimed = self._ownership.digest
         self._findings: dict[str, Finding] = {}
         self._stranger = ""  # whom the finding of a foreign beacon is about, if it said a name
         self._talk = Talk()
@@ -295,7 +296,9 @@ class Layer2Announcer:
                 case Said():
                     self._talk.say(effect)
                     changed = True
-        if changed:
+        # A claim that becomes firm changes nothing else, and the controller waits for it.
+        claimed, self._claimed = self._claimed, self._ownership.digest
+        if changed or claimed != self._claimed:
             self._answering.run(self._responder.tick(now))
             self._looking.run(looked)
             self._context.changed()

@@ -176,6 +176,11 @@ class Ownership:
         return self._voice.mine.orders
 
     @property
+    def digest(self) -> int:
+        """Of all that this node claims: another one when any of it changes."""
+        return self._voice.mine.digest
+
+    @property
     def answering(self) -> frozenset[IPAddress] | set[IPAddress]:
         """What this node answers for."""
         return self._possession.answering

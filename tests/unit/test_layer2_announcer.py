@@ -14,7 +14,7 @@ import pytest
 
 from bellmetal.addresses import IPAddress
 from bellmetal.announcer import Context, Desired, Liveness
-from bellmetal.facts import ClaimOrder, Interface
+from bellmetal.facts import Claim, ClaimOrder, Interface
 from bellmetal.intents import Announcement, NodeSet
 from bellmetal.keyring import Keys
 from bellmetal_layer2 import arp, beacon, filters, ipv6, ndp
@@ -69,10 +69,11 @@ class Node:
                 clock=asyncio.get_running_loop().time,
                 random=random.Random(1),
                 count=self._count,
-                changed=lambda: None,
+                changed=lambda: self.changed(),
             )
         )
-        self._claims, self._beacons = ClaimSet(), 0
+        self._claims, self._boot, self._beacons = ClaimSet(), 1, 0
+        self.changed: Callable[[], None] = lambda: None
 
     def _count(self, name: str, address: IPAddress, by: int = 1) -> None:
         self.counts[name] += by
@@ -97,8 +98,12 @@ class Node:
             self._claims.put(IP, order)
         news = (ClaimNews(IP, order),) if order else ()
         digest = self._claims.digest
-        item = Beacon("n2", 1, self._beacons, digest, 0.1, leaving=leaving, claims=news)
+        item = Beacon("n2", self._boot, self._beacons, digest, 0.1, leaving=leaving, claims=news)
         return beacon.encode(item, KEY)
+
+    def begin_anew(self) -> None:
+        """n2 is started again: it claims nothing."""
+        self._boot, self._claims = self._boot + 1, ClaimSet()
 
     def hear(self, order: ClaimOrder | None = None) -> None:
         frame = beacon.wrap(self.beacon(order), bytes.fromhex("020000000002"))
@@ -180,6 +185,24 @@ async def test_a_higher_claim_of_a_member_ends_it(node: type[Node]) -> None:
     assert it.ask() == []
     assert it.it.status().owned == {}
     await it.it.close(gracefully=False)
+
+
+async def test_that_a_claim_has_become_firm_is_reported(node: type[Node]) -> None:
+    """Nobody else changes then, and the controller waits for it."""
+    n1, reported = node(), list[tuple[Claim, ...]]()
+    n1.changed = lambda: reported.append(n1.it.status().claims)
+    n1.gossip.known["n2"] = Liveness.ALIVE
+    await n1.start()
+    await n1.apply(replace(announcement(), owner="n2", successors=("n1",), term=2))
+    n1.hear(ClaimOrder(2, True, 0))
+    await asyncio.sleep(1.0)  # n2 is silent
+    assert [claim.order.firm for claim in reported[-1]] == [False]
+    n1.begin_anew()
+    for _ in range(20):
+        n1.hear()
+        await asyncio.sleep(0.1)
+    assert [claim.order.firm for claim in n1.it.status().claims] == [True]
+    assert reported[-1] == n1.it.status().claims
 
 
 async def test_a_beacon_of_another_key_is_not_obeyed_and_reported_once(
