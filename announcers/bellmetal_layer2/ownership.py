@@ -23,12 +23,12 @@ from bellmetal.intents import Announcement, NodeSet
 from bellmetal_layer2 import succession
 from bellmetal_layer2.beacon import EVERYBODY, Beacon
 from bellmetal_layer2.deciding import Decider
+from bellmetal_layer2.defending import Defender
 from bellmetal_layer2.messages import (
     Effect,
     GossipSays,
     Heard,
     Message,
-    Reassert,
     Unreadable,
     Usable,
 )
@@ -43,7 +43,6 @@ from bellmetal_layer2.voice import INTERVAL, Voice
 Who: TypeAlias = tuple[tuple[str, ...], tuple[IPNetwork, ...]]  # nodes, networks
 
 GAP = 0.25  # seconds without a turn of the loop, after which the world may have moved on
-REPEAT_CLAIM = 0.1  # seconds between two answers to a lower claim
 BATCH = 50  # addresses that are decided in one turn of the loop: some milliseconds
 FEW = 32  # addresses that are decided at once, whatever came in
 REVIEW = 0.5  # seconds between two looks at what is not as it should be
@@ -61,6 +60,7 @@ class Ownership:
         self._voice = Voice(me, boot, self._roster, now)
         self._possession = Possession(self._voice)
         self._decider = Decider(me, self._roster, self._voice, self._possession)
+        self._defender = Defender(self._addresses, self._roster, self._voice, self._possession)
         self._places = Places(None)
         self._twins: set[int] = set()
         self._complaints: set[str] = set()
@@ -307,7 +307,7 @@ class Ownership:
         if not fresh and not peer.latest(beacon, on):
             return
         returned = bool(on) and (on not in peer.heard or peer.life() is not Life.ALIVE)
-        unheard = self._released_unheard(peer, beacon) if fresh else []
+        given_up = self._defender.given_up(peer, beacon) if fresh else []
         touched = self._roster.hear(peer, beacon, now, on)
         if peer.crowded:
             self._complain("tooManyClaims", f"{peer.name!r} claims more than can be kept")
@@ -322,10 +322,10 @@ class Ownership:
         for address in told:  # at once, whatever else waits
             self._decide(address, now)
         self._decide_some(touched.difference(told), now)
-        for address in touched:
-            self._defend(address, peer, now)
-        for address in unheard:
-            self._reassert(address, peer, now)
+        for address in self._possession.answering.intersection(touched):
+            self._defender.claimed(address, peer, now)
+        for address in self._possession.answering.intersection(given_up):
+            self._defender.tell_anew(address, peer, now)
         self._try_to_settle(now)
 
     def _note_unable(self, beacon: Beacon) -> None:
@@ -351,31 +351,6 @@ class Ownership:
         self._twins.add(beacon.boot)
         self._possession.say("twin", f"another speaker calls itself {self.me}")
 
-    def _released_unheard(self, peer: Peer, beacon: Beacon) -> list[IPAddress]:
-        """What it claimed while we did not hear it, and claims no more: it may have answered
-        meanwhile, and whoever asked then still believes it."""
-        given_up = (item for item in beacon.claims if item.order is None and not item.unable)
-        return [item.address for item in given_up if item.address not in peer.claims]
-
-    def _defend(self, address: IPAddress, peer: Peer, now: float) -> None:
-        """Rule 5: whoever hears a lower claim repeats its own (rate limited)."""
-        known = self._addresses.get(address)
-        if known is None or address not in peer.claims:
-            return
-        if peer.settled and succession.alive(known, self._roster, peer.name):
-            self._reassert(address, peer, now)
-
-    def _reassert(self, address: IPAddress, peer: Peer, now: float) -> None:
-        """What we answer for is told to nodes and to the LAN once more."""
-        known = self._addresses.get(address)
-        if known is None or address not in self._possession.answering:
-            return
-        if now - known.repeated_at < REPEAT_CLAIM:
-            return
-        known.repeated_at = now
-        self._voice.repeat(address, now)
-        self._possession.do(Reassert(address, peer.name))
-
     def _judge_all(self, now: float) -> None:
         self._live_otherwise(self._roster.judge_all(now), now)
 
@@ -387,6 +362,8 @@ class Ownership:
     def _live_otherwise(self, peers: Sequence[Peer], now: float) -> None:
         for peer in peers:
             self._possession.say("member", f"{peer.name} is {peer.described}")
+            if peer.life() is Life.DEAD:
+                self._defender.died(peer, now)
         if peers:
             claimed = (address for peer in peers for address in peer.claims)
             self._decide_some([*claimed, *self._possession.to_review], now)

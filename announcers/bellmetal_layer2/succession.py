@@ -29,6 +29,7 @@ class Candidacy:
     place: Place | None = ANYWHERE  # where it is answered here; None: nowhere
     took_from: str = ""  # the holder whose silence made our provisional claim
     repeated_at: float = float("-inf")
+    contested: bool = False  # a lower claim was heard while we answered, and not its end
     stuck: bool = False  # a planned move that did not come about was reported
     unable: frozenset[str] = NOBODY  # nodes that told that they cannot have it
 

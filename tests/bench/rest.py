@@ -19,10 +19,10 @@ SETTLE = 15.0  # seconds until everything is told that there is to tell
 def main(services: int, seconds: float) -> int:
     """Prints a line for each verb and resource."""
     with stage("controller-1", "controller-2", audit=True) as scene:
-        scene.pool("wide", f"{scene.lab.address(248, 0)}/21")
+        scene.pool("wide", f"{scene.lab.address(128, 0)}/17")
         began = time.monotonic()
         scene.services([f"s{number:05}" for number in range(services)])
-        scene.wait_all_shown(min(services, 1000), timeout=120)
+        scene.wait_all_shown(services, timeout=max(60, services / 20))
         print(f"{services} Services have addresses after {time.monotonic() - began:.1f} s")
         time.sleep(SETTLE)
         mark = scene.mark()

@@ -139,6 +139,20 @@ def one_way(heard: bool) -> Callable[[Scene, int], Values]:
     return once
 
 
+def usurper(scene: Scene, _: int) -> Values:
+    """A node that owns nothing hears nobody, and is heard: it cannot know that the owner lives."""
+
+    def cut(scene: Scene, owner: str) -> None:
+        deaf = scene.others(owner)[0]
+        scene.lab.partition([*{*scene.lab.node_names} - {deaf}], [deaf], oneway=True)
+
+    with scene.clients():
+        owner, began, healed, capture = split(scene, cut)
+        told = set().union(*(capture.answerers(a, since=began) for a in scene.addresses))
+        moved = int(scene.owner() != owner)
+        return {"answered": len(told), "moved": moved, **after(scene, capture, healed)}
+
+
 def contested_until(capture: Capture, address: str, since: float, end: float) -> float:
     """Seconds from the first word of a second node to the last word of the first one, in a time."""
     words = [word for word in capture.said(address, since) if word.at < end]
@@ -237,6 +251,17 @@ ROWS = (
             **joined("owner did not hear the others"),
         },
         one_way(heard=True),
+        share=0.25,
+        seconds=7,
+    ),
+    Row(
+        "usurper",
+        {
+            "answered": Wish("another node does not hear the owner: nodes that answer", COUNT),
+            "moved": Wish("the same: the owner is another one then", COUNT, most=0),
+            **joined("another node did not hear the owner"),
+        },
+        usurper,
         share=0.25,
         seconds=7,
     ),

@@ -26,6 +26,7 @@ BOUNDS = {
     "lan": {"mistaken": 0, "joined": LOOSE},
     "unheard": {"mistaken": 0, "joined": LOOSE},
     "deaf": {"mistaken": 0, "joined": LOOSE},
+    "usurper": {"mistaken": 0, "moved": 0, "joined": LOOSE},
     "sleeper": {"waits": LOOSE, "answers": 1, "joined": LOOSE},
 }
 ROWS = {row.name: row for row in (*deaths.ROWS, *splits.ROWS)}

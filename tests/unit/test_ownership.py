@@ -502,6 +502,25 @@ def test_what_was_claimed_unheard_and_is_given_up_is_told_to_the_lan_again() -> 
     assert of(Reassert, effects) == [Reassert(IP, "n2")]
 
 
+def test_so_is_what_was_claimed_against_us() -> None:
+    """n2 was deaf: it may have answered for as long as it did not hear us."""
+    story = settled("n1")
+    story.hear("n2", PROVISIONAL)
+    story.wait(2.0, "n2", "n3")
+    gives_up = story.others["n2"].beacon(ClaimNews(IP, None))
+    assert of(Reassert, story.receive(Heard(gives_up, "eth0"))) == [Reassert(IP, "n2")]
+    again = story.others["n2"].repeat(ClaimNews(IP, None))
+    assert of(Reassert, story.receive(Heard(again, "eth0"))) == []
+
+
+def test_and_if_who_claimed_it_against_us_dies() -> None:
+    story = settled("n1")
+    story.hear("n2", PROVISIONAL)
+    story.wait(0.2, "n2", "n3")
+    story.gossip("n2", Liveness.DEAD)
+    assert of(Reassert, story.wait(1.0, "n3")) == [Reassert(IP, "n2")]
+
+
 @pytest.mark.parametrize(
     ("before", "news"),
     [
