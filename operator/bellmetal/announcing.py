@@ -81,6 +81,7 @@ class Announcing:
         contents = self._reader.read(self.writer.slices.values())
         claims = kube.claims(self.world.reports.nouns.values())
         announced = contents.announcements
+        OWNER_CHANGES.keep(announced)
         standing = standings(announced.values(), claims, cluster.nodes, contents.node_sets)
         beside = self.beside()
         if not beside.alone:

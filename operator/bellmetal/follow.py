@@ -23,6 +23,9 @@ from bellmetal.config import Problem
 log = logging.getLogger(__name__)
 
 RETRY = 0.5  # seconds between two tries to watch
+# Objects that are gone and still remembered, so that older news of them is not believed: such news
+# is seconds old, and objects come and go for months.
+MOST_GONE = 4096
 
 S = TypeVar("S", bound=resources.Object)
 N = TypeVar("N")
@@ -80,12 +83,15 @@ class Collection(Generic[S, N]):
         self.nouns: dict[str, N] = {}
         self.unreadable: dict[str, Problem] = {}
         self._versions: dict[str, int] = {}
+        self._gone: dict[
+            str, int
+        ] = {}  # versions at which others were deleted, the last at the end
 
     def still(self) -> Collection[S, N]:
         """A copy that changes no more."""
         copied = copy.copy(self)
         copied.nouns, copied.unreadable = dict(self.nouns), dict(self.unreadable)
-        copied._versions = dict(self._versions)
+        copied._versions, copied._gone = dict(self._versions), dict(self._gone)
         return copied
 
     def apply(self, event: str | None, raw: Mapping[str, Any]) -> bool:
@@ -125,9 +131,10 @@ class Collection(Generic[S, N]):
     def take(self, body: S | Unreadable) -> bool:
         """Takes in one object; whether its noun changed."""
         key, version = body.key, _version(body.metadata.resource_version)
-        if version and version < self._versions.get(key, 0):
+        if version and version < self._version_of(key):
             return False
         self._versions[key] = version
+        self._gone.pop(key, None)
         if isinstance(body, Unreadable):
             changed = self.unreadable.get(key) != body.problem
             self.unreadable[key] = body.problem
@@ -140,13 +147,21 @@ class Collection(Generic[S, N]):
 
     def remove(self, key: str, version: int = 0) -> bool:
         """Forgets one object; whether it was known. Its ``version`` keeps older news out."""
-        if version and version < self._versions.get(key, 0):
+        if version and version < self._version_of(key):
             return False
-        self._versions[key] = version
+        self._versions.pop(key, None)
+        self._gone.pop(key, None)
+        if version:
+            self._gone[key] = version
+            if len(self._gone) > MOST_GONE:
+                del self._gone[next(iter(self._gone))]
         known = key in self.nouns or key in self.unreadable
         self.nouns.pop(key, None)
         self.unreadable.pop(key, None)
         return known
+
+    def _version_of(self, key: str) -> int:
+        return self._versions.get(key) or self._gone.get(key, 0)
 
     def take_all(self, bodies: Iterable[S | Unreadable], version: str = "") -> bool:
         """Takes in a complete list: what is not in it is gone; whether anything changed.
@@ -156,14 +171,10 @@ class Collection(Generic[S, N]):
         found = {body.key: body for body in bodies}
         until = _version(version) or math.inf
         known = self.nouns.keys() | self.unreadable.keys()
-        missing = [key for key in known - found.keys() if self._versions.get(key, 0) <= until]
+        missing = [key for key in known - found.keys() if self._version_of(key) <= until]
         changes = [self.remove(key) for key in missing]
         changes += [self.take(body) for body in found.values()]
-        self._versions = {
-            key: number
-            for key, number in self._versions.items()
-            if key in self.nouns or key in self.unreadable or number > until
-        }
+        self._gone = {key: number for key, number in self._gone.items() if number > until}
         return any(changes)
 
 

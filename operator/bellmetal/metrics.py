@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 
 from prometheus_client import (
     CollectorRegistry,
@@ -61,6 +61,11 @@ class Tally:
     def add(self, address: IPAddress, by: int) -> None:
         """So many more."""
         self._values[address] = self._values.get(address, 0) + by
+
+    def keep(self, addresses: Container[IPAddress]) -> None:
+        """Drops the series of all others: addresses come and go for months."""
+        for address in [item for item in self._values if item not in addresses]:
+            del self._values[address]
 
     def clear(self) -> None:
         """Drops all series."""

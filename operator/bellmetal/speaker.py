@@ -85,6 +85,7 @@ class Speaker:
         self.applying = Reconciler(self._apply_counted)
         self.reporting = Reconciler(self._report_counted, pause=REPORT_EVERY)
         self._faults: frozenset[str] = frozenset()
+        self.counts = Counts()
         program = Program(settings.node_name, common.pod_name, common.pod_uid)
         self.states = States(client, common.namespace, program)
         self.slices = Follower(
@@ -129,7 +130,7 @@ class Speaker:
             members=members,
             clock=time.monotonic,
             random=random.Random(),
-            count=Counts(),
+            count=self.counts,
             changed=self.reporting.poke,
             exclude=read_exclude_file(self.settings.exclude_file),
             remembered=self._claims,
@@ -216,6 +217,7 @@ class Speaker:
         self.looker.permit(contents.announcements, tuple(contents.routes))
         node, known = self.settings.node_name, self.passwords.known
         self.mine = await self.crew.apply(self.contents, node, known)
+        self.counts.keep(contents.announcements)
         self.reporting.poke()
 
     # --- facts out -------------------------------------------------------------------------------

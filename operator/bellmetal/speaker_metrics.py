@@ -6,7 +6,7 @@ BGP and BFD are in `session_metrics`.
 from __future__ import annotations
 
 from collections import Counter as Counted
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 from prometheus_client.core import GaugeMetricFamily
@@ -140,6 +140,11 @@ class Counts:
     def __call__(self, name: str, address: IPAddress, by: int = 1) -> None:
         """So many more of it."""
         self._tallies[name].add(address, by)
+
+    def keep(self, addresses: Container[IPAddress]) -> None:
+        """Drops what was counted of all others."""
+        for each in self._tallies.values():
+            each.keep(addresses)
 
 
 def tally(what: str, kind: str) -> None:

@@ -137,6 +137,15 @@ def test_counts_on_the_wire_are_counted_by_address() -> None:
     ] == [{(("ip", "192.0.2.1"),): value} for value in (3.0, 1.0, 1.0)]
 
 
+def test_of_addresses_that_are_announced_no_more_nothing_is_kept() -> None:
+    counts, other = Counts(), ADDRESS + 1
+    for address in (ADDRESS, other):
+        counts("gratuitous_sent", address)
+    counts.keep({other: "announced"})
+    found = scraped(SPEAKER)["metallb_layer2_gratuitous_sent"]
+    assert found == {(("ip", "192.0.2.2"),): 1.0}
+
+
 def test_what_is_withdrawn_is_shown_no_more() -> None:
     announced = [("shop/web", "192.0.2.1"), ("shop/api", "192.0.2.2")]
     speaker_metrics.ANNOUNCED.of("layer2", "n1", lambda: announced)

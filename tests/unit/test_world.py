@@ -11,7 +11,7 @@ from bellmetal import resources
 from bellmetal.api import ApiError
 from bellmetal.cluster import Endpoints
 from bellmetal.config import Problem
-from bellmetal.follow import Collection, Kind
+from bellmetal.follow import MOST_GONE, Collection, Kind
 from bellmetal.world import World
 from builders import (
     advertisement_object,
@@ -106,6 +106,16 @@ def test_old_news_never_brings_a_deleted_object_back() -> None:
     collection.apply("DELETED", raw(told("old", 6)))
     assert not collection.take(told("old", 5))
     assert collection.nouns == {}
+
+
+def test_of_what_is_gone_the_last_is_remembered_and_not_all_for_ever() -> None:
+    collection = nodes()
+    for number in range(MOST_GONE + 1):
+        collection.take(told("x", 2 * number + 1, f"n{number}"))
+        collection.apply("DELETED", raw(told("x", 2 * number + 2, f"n{number}")))
+    assert len(collection._gone) == MOST_GONE
+    assert collection._versions == {}
+    assert not collection.take(told("old", 2 * MOST_GONE, f"n{MOST_GONE}"))
 
 
 def test_what_is_not_in_a_list_is_gone() -> None:
