@@ -53,7 +53,8 @@ from bellmetal_layer2.watch import Overheard, Watch
 
 log = logging.getLogger(__name__)
 
-COUNT_EVERY = 60.0  # seconds between two looks at how many addresses the LAN sees
+LOOK_EVERY = 3.0  # seconds between two looks at how many addresses the LAN sees, while it changes
+COUNT_EVERY = 60.0  # seconds between two reports of it, while thousands are still asked for
 HANDOVER = 1.0  # seconds that a planned end waits for others to take over
 
 
@@ -72,7 +73,9 @@ class Layer2Announcer:
         self._answering = Pump(self._responder, self._transmit, context.clock)
         self._watch = Watch(context.node, context.random, self._to_be_asked_for)
         self._looking = Pump(self._watch, self._see_to, context.clock)
-        self._proved, self._counted_at = self._watch.proved, context.clock()
+        self._proved = self._counted = self._watch.proved  # as reported, as looked at last
+        self._proved_at = context.clock()
+        self._counting: asyncio.TimerHandle | None = None
         self._interfaces: dict[str, Interface] = {}
         self._links: dict[str, Link] = {}
         self._wanted: dict[IPAddress, Announcement] = {}
@@ -106,6 +109,7 @@ class Layer2Announcer:
             self._member_changed(name, self._context.members.liveness(name))
         named = {item.address: item.interfaces for item in desired.announcements}
         self._looking.run(self._watch.want(named, now))
+        self._count_later()
         self._context.changed()
 
     def status(self) -> Facts:
@@ -149,6 +153,8 @@ class Layer2Announcer:
         self._owning.stop()
         self._answering.stop()
         self._looking.stop()
+        if self._counting is not None:
+            self._counting.cancel()
         self._looking.run(self._watch.want({}, self._context.clock()))
         self._talk.finish()
         for link in self._links.values():
@@ -329,7 +335,7 @@ class Layer2Announcer:
     def _see_to(self, effects: list[VigilEffect]) -> None:
         """What the machines that look at the LAN want."""
         now = self._context.clock()
-        changed = self._count_proofs(now)
+        changed = False
         for effect in effects:
             match effect:
                 case Ask(interface, frame):
@@ -346,20 +352,34 @@ class Layer2Announcer:
                     changed = True
                 case Tallied(what, kind):
                     self._context.tally(what, kind)
+                    self._count_later()
         if changed:
-            self._proved = self._watch.proved
-            self._context.changed()
+            self._report_proofs()
 
     def _ask(self, interface: str, frame: bytes) -> None:
         if interface in self._links:
             self._links[interface].say(frame)
 
-    def _count_proofs(self, now: float) -> bool:
-        """Whether there are more or fewer than a minute ago: not every one is worth a write."""
-        if now - self._counted_at < COUNT_EVERY:
-            return False
-        self._counted_at = now
-        return self._proved != self._watch.proved
+    def _count_later(self) -> None:
+        if self._counting is None:
+            loop = asyncio.get_running_loop()
+            self._counting = loop.call_later(LOOK_EVERY, self._count_proofs)
+
+    def _count_proofs(self) -> None:
+        """Reports how many there are once that has stood for a look, so that nothing is left to
+        tell at rest; where thousands are asked for one after the other, once a minute."""
+        self._counting = None
+        before, self._counted = self._counted, self._watch.proved
+        if self._counted == self._proved:
+            return
+        if before == self._counted or self._context.clock() - self._proved_at >= COUNT_EVERY:
+            self._report_proofs()
+        else:
+            self._count_later()
+
+    def _report_proofs(self) -> None:
+        self._proved, self._proved_at = self._watch.proved, self._context.clock()
+        self._context.changed()
 
     def _transmit(self, effects: Iterable[ResponderEffect]) -> None:
         for effect in effects:

@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 from tests.unit.test_layer2_announcer import HOST, IP, IP6, NDP, Node, announcement, node
 
-from bellmetal.facts import ClaimOrder, DoubtKind
+from bellmetal.facts import ClaimOrder, DoubtKind, Proved
 from bellmetal_layer2 import arp, ipv6, ndp
 from layer2_fakes import LAN0
 
@@ -113,6 +113,25 @@ async def test_what_another_node_owns_is_asked_for_and_a_silent_lan_is_a_doubt(
     (doubt,) = it.it.status().doubts
     assert (doubt.kind, doubt.owner) == (DoubtKind.UNSEEN, "n2")
     assert doubt.message.startswith("192.0.2.10 is announced by n2, but asked for on lan0")
+    await it.it.close(gracefully=False)
+
+
+async def test_how_many_the_lan_sees_is_reported_soon_and_then_no_more(node: type[Node]) -> None:
+    it, reported = node(), list[tuple[float, Proved]]()
+    loop = asyncio.get_running_loop()
+    it.changed = lambda: reported.append((loop.time(), it.it.status().proved))
+    await it.start()
+    it.hear(ClaimOrder(1, True, 1))
+    began, asked = loop.time(), len(probes(it))
+    for _ in range(2000):
+        await asyncio.sleep(0.1)
+        it.hear()
+        if len(probes(it)) > asked:
+            asked = len(probes(it))
+            hear_from(it, N2, arp.reply_to(arp.probe(IP, LAN0.mac), N2).encode())
+    last, proved = reported[-1]
+    assert proved == Proved(1, 1)
+    assert last - began <= 20.0
     await it.it.close(gracefully=False)
 
 
