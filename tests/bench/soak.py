@@ -3,12 +3,13 @@
 ``python -m bench.soak [MINUTES] [SERVICES]`` (60, 500), with PYTHONPATH=tests, as root. Twice a
 second a Service goes and another comes, ten times a second an EndpointSlice changes, every two
 seconds one of 200 nodes changes. Every half minute: memory, open files and threads of each program,
-and how many objects of ours there are. Exit status 1 if something is higher at the end than it was
-after a third of the time.
+and how many objects of ours there are. Exit status 1 if something is higher in the last third of
+the time than in the second one, 2 if that was too short to say.
 """
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import os
 import random
@@ -22,12 +23,14 @@ from bellmetal.api import MERGE, ApiError
 from bench.figures import cpu, rss
 from bench.load import ENDPOINT_SLICES, SERVICES, Load
 from bench.thousands import NODES, Thousands
+from lab.arguments import count, positive
 from lab.endpoints import endpoint_slice
 
 SAMPLE = 30.0  # seconds
 SERVICE_PACE, ENDPOINT_PACE, NODE_PACE = 0.5, 0.1, 2.0  # seconds between two changes
 ALLOWED = 1.05  # times what it was after a third, and a few of what is counted
 FEW = 3.0
+ENOUGH = 9  # samples
 OURS = {
     "slices": "/apis/bellmetal.io/v1alpha1/namespaces/metallb-system/announcementslices",
     "ledger shards": "/apis/bellmetal.io/v1alpha1/namespaces/metallb-system/addressledgers",
@@ -154,16 +157,24 @@ async def soak(at: Thousands, minutes: float, services: int) -> int:
     for name, values in it.series.items():
         middle, last = (statistics.median(part or values) for part in _thirds(values))
         print(f"| {name} | {values[0]:.0f} | {middle:.0f} | {last:.0f} |")
+    if max(map(len, it.series.values()), default=0) < ENOUGH:
+        least = ENOUGH * SAMPLE / 60
+        print(f"too short: nothing is judged by less than {least:.1f} minutes", file=sys.stderr)
+        return 2
     found = grown(it.series)
     for name, (before, after) in found.items():
         print(f"GROWN: {name} from {before:.0f} to {after:.0f}")
     return 1 if found else 0
 
 
-def main(minutes: float = 60, services: int = 500) -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="bench.soak", description=__doc__)
+    parser.add_argument("minutes", nargs="?", type=positive, default=60.0)
+    parser.add_argument("services", nargs="?", type=count, default=500, help="that are there")
+    options = parser.parse_args(arguments)
     with Thousands.opened() as at:
-        return asyncio.run(soak(at, minutes, services))
+        return asyncio.run(soak(at, options.minutes, options.services))
 
 
 if __name__ == "__main__":
-    sys.exit(main(*(int(text) for text in sys.argv[1:3])))
+    sys.exit(main())

@@ -31,6 +31,7 @@ from chaos.recorder import Recorder
 from chaos.recording import NEVER, Calm, Recording
 from chaos.stage import CONTROLLERS, OPTIONS, Stage
 from lab import clock, fixtures, packages
+from lab.arguments import positive
 from lab.errors import LabError
 from lab.progress import Lines
 from lab.rest import ApiError
@@ -205,9 +206,10 @@ def _text(seed: int, rounds: Sequence[Round]) -> str:
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     about = "Composes faults on a real network under clients and checks that what must hold holds."
-    parser = argparse.ArgumentParser(prog="chaos.run", description=about)
-    parser.add_argument("--seed", type=int, nargs="+", default=[1], help="one run for each")
-    parser.add_argument("--minutes", type=float, default=5.0, help="of each run, roughly")
+    status = "Exit status: 0 all held, 1 something was broken, 2 it could not be played."
+    parser = argparse.ArgumentParser(prog="chaos.run", description=about, epilog=status)
+    parser.add_argument("--seed", type=int, nargs="+", default=[1], help="one run for each; 1")
+    parser.add_argument("--minutes", type=positive, default=5.0, help="of each run, roughly; 5")
     parser.add_argument("--only", default="", help=f"some of {','.join(plan.BY_NAME)}")
     parser.add_argument("--plan", action="store_true", help="print the plan and play nothing")
     parser.add_argument(

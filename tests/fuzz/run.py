@@ -14,6 +14,8 @@ from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 
+from lab.arguments import count
+
 ROOT = Path(__file__).parents[2]
 WORK = ROOT / "build" / "fuzz"
 MOST_KEPT = 80  # inputs of a target in the corpus
@@ -28,13 +30,15 @@ def main() -> int:
     """The exit status: 1 if a target found something."""
     if sys.argv[1:2] == ["--inside"]:
         _inside(sys.argv[2], sys.argv[3:])
-    parser = argparse.ArgumentParser(prog="fuzz.run", description=__doc__)
-    parser.add_argument("targets", nargs="*")
-    parser.add_argument("--seconds", type=int, default=60, help="in all; default: %(default)s")
-    parser.add_argument("--keep", action="store_true", help="write the corpus anew")
-    args = parser.parse_args()
     from fuzz.targets import TARGETS
 
+    parser = argparse.ArgumentParser(prog="fuzz.run", description=__doc__)
+    parser.add_argument("targets", nargs="*", help=f"of {', '.join(sorted(TARGETS))}; default: all")
+    parser.add_argument("--seconds", type=count, default=60, help="in all; default: %(default)s")
+    parser.add_argument("--keep", action="store_true", help="write the corpus anew")
+    args = parser.parse_args()
+    if unknown := sorted({*args.targets} - {*TARGETS}):
+        parser.error(f"no target {', '.join(unknown)}: there are {' '.join(sorted(TARGETS))}")
     targets = args.targets or [*TARGETS]
     each = max(1, args.seconds // len(targets))
     failed = [name for name in targets if not _fuzz(name, each)]
