@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+SAME = ("services", "started")  # of the machine's description
+
 
 @dataclass(frozen=True)
 class Run:
@@ -21,6 +23,10 @@ class Run:
     def read(cls, line: str) -> Run:
         body = json.loads(line)
         return cls(body["when"], body["machine"], body["figures"])
+
+    def like(self, other: Run) -> bool:
+        """Whether both measured the same program with as many Services."""
+        return all(self.machine.get(key) == other.machine.get(key) for key in SAME)
 
     @property
     def line(self) -> str:

@@ -1,18 +1,18 @@
 """Rows with thousands of Services on a real API server, 200 node objects and three real speakers.
 
 ``python -m bench.scale [--runs N] [--only NAME,…] [--output json]``, with PYTHONPATH=tests, as
-root. ``BELLMETAL_BENCH_SERVICES`` (10,000): a smaller number tries the rows themselves. Another
-implementation in our place: see `thousands.py`.
+root. ``BELLMETAL_BENCH_SERVICES`` (10,000): a smaller number tries the rows themselves, and nothing
+is wished of it.
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
 import random
 import sys
 import time
 from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import replace
 from typing import Any
 
 from bellmetal.api import MERGE
@@ -22,11 +22,10 @@ from bench.figures import cpu, percentile, rss
 from bench.load import ENDPOINT_SLICES, MAKERS, Load, each
 from bench.rows import Row, Values
 from bench.table import COUNT, MEGABYTES, MILLISECONDS, PERCENT, SECONDS, TIMES, Wish
-from bench.thousands import CHANGED, NODES, Thousands, node, received, written
+from bench.thousands import CHANGED, MOST, NODES, USUAL, Thousands, node, received, written
 from lab.endpoints import endpoint_slice
 from lab.programs import NAMESPACE
 
-MOST = int(os.environ.get("BELLMETAL_BENCH_SERVICES", "10000"))
 HALF = MOST // 2
 CHURNED = MOST // 10  # Services whose endpoints change
 CHANGES = 100  # of endpoints, a second
@@ -284,6 +283,11 @@ async def _speakers(at: Thousands, load: Load) -> dict[str, Any]:
     return {"speaker": most, "cpu": used, "bytes": came * 120}
 
 
+def _unwished(wishes: Mapping[str, Wish]) -> dict[str, Wish]:
+    """The same figures, of which nothing is wished: with another number they say other things."""
+    return {name: replace(wish, most=None, p50=None) for name, wish in wishes.items()}
+
+
 THESE = f"{HALF:,}"
 DURING = {
     "during": Wish("one more Service meanwhile: POST to address", MILLISECONDS, p50=0.040),
@@ -292,7 +296,7 @@ DURING = {
     "slices": Wish("slices written, a second", COUNT),
     "came": Wish("bytes to each speaker, a second", COUNT),
 }
-ROWS = (
+ROWS: tuple[Row, ...] = (
     Row(
         "waiting",
         {
@@ -376,6 +380,8 @@ ROWS = (
         Thousands,
     ),
 )
+if MOST != USUAL:
+    ROWS = tuple(replace(row, wishes=_unwished(row.wishes)) for row in ROWS)
 
 if __name__ == "__main__":
     sys.exit(play.main("bench.scale", ROWS))

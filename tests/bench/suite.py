@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bench import bgp, curves, drawing, history, layer2, many_nodes, scale
+from bench import bgp, curves, drawing, history, layer2, many_nodes, scale, thousands
 from bench.play import Bench, Result, report
 from bench.rows import Row
 from bench.table import Figure
@@ -34,6 +34,7 @@ ALONE = {
     "bench.service": "one Service on a quiet cluster",
     "bench.explain": "explain and status as programs",
     "bench.rest": "what is asked and written when nothing happens",
+    "bench.soak": "memory, files, objects in an hour in which all comes and goes",
     "bench.replies": "answers to ARP and NDP against the kernel's",
     "bench.upgrade": "helm upgrade and rollback under clients",
     "bench.membership": "200 nodes on a simulated LAN",
@@ -95,6 +96,8 @@ def _machine() -> dict[str, Any]:
         "kernel": platform.release(),
         "python": platform.python_version(),
         "load": os.getloadavg()[0],
+        "services": thousands.MOST,
+        "started": thousands.START or "bellmetal",
     }
 
 
@@ -131,7 +134,7 @@ def _keep(out: Path, body: dict[str, Any], pages: Sequence[str], results: Iterab
         if (value := _median(figure)) is not None
     }
     run, file = history.Run(when, body["machine"], medians), out / "history.jsonl"
-    known = history.read(file)
+    known = [before for before in history.read(file) if before.figures and before.like(run)]
     changes = history.since(known[-1] if known else None, run)
     rows = [f"| {name} | {times:.2f} |" for name, times in sorted(changes.items())]
     told = ["| against the run before | times |", "|---|---|", *rows] if rows else []

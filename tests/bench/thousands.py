@@ -1,9 +1,8 @@
 """A cluster of 200 node objects with three real speakers, for what is measured with thousands of
 objects; and what the API server and the speakers' connections say of it.
 
-Another implementation can stand in our place: ``BELLMETAL_BENCH_START=FILE`` names a program that
-is started as ``FILE controller`` and ``FILE speaker NODE`` with KUBECONFIG, in the namespaces that
-ours would be started in. What is measured is what any client of the API sees.
+Another implementation can stand in our place: see docs/measurements.md. What is measured is what
+any client of the API sees.
 """
 
 from __future__ import annotations
@@ -14,12 +13,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar, TypeAlias
 
 from lab.bare import Bare
+from lab.errors import LabError
 from lab.processes import Process
 from lab.programs import Programs
 from lab.waiting import until
 
 NODES = 200  # node objects; three of them have speakers
 START = os.environ.get("BELLMETAL_BENCH_START", "")
+USUAL = 10_000  # Services, for which figures are wished
+MOST = int(os.environ.get("BELLMETAL_BENCH_SERVICES", USUAL))
 CHANGED = ("PATCH", "PUT", "APPLY")  # verbs that change what is there
 Requests: TypeAlias = dict[tuple[str, str], int]  # verb and resource → how often
 
@@ -56,6 +58,8 @@ class Thousands:
     @classmethod
     @contextlib.contextmanager
     def opened(cls) -> Iterator[Thousands]:
+        if START and not os.access(START, os.X_OK):
+            raise LabError(f"BELLMETAL_BENCH_START={START}: there is no program of that name")
         with Bare(nodes=3, clients=1, kube_proxy=False, controller_manager=False) as lab:
             yield cls(lab)
 

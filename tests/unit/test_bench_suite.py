@@ -97,6 +97,13 @@ def test_history_is_kept_and_compared(tmp_path: Path) -> None:
     assert history.read(tmp_path / "none") == []
 
 
+def test_only_runs_of_the_same_program_with_as_many_services_are_compared() -> None:
+    usual = history.Run("2026-01-01", {"services": 10_000, "started": "bellmetal", "load": 1.0})
+    assert usual.like(history.Run("2026-01-02", usual.machine | {"load": 2.0}))  # type: ignore[operator]
+    assert not usual.like(history.Run("2026-01-02", usual.machine | {"services": 60}))  # type: ignore[operator]
+    assert not usual.like(history.Run("2026-01-02", usual.machine | {"started": "other"}))  # type: ignore[operator]
+
+
 def test_a_row_that_is_not_there_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         suite.main(["--only", "scale,what"])
