@@ -22,7 +22,7 @@ def main(services: int, seconds: float) -> int:
         scene.pool("wide", f"{scene.lab.address(128, 0)}/17")
         began = time.monotonic()
         scene.services([f"s{number:05}" for number in range(services)])
-        scene.wait_all_shown(services, timeout=max(60, services / 20))
+        scene.wait_all_shown(services, timeout=max(60, services / 20), every=1.0)
         print(f"{services} Services have addresses after {time.monotonic() - began:.1f} s")
         time.sleep(SETTLE)
         mark = scene.mark()

@@ -159,7 +159,7 @@ class Scene:
 
     def all_shown(self) -> dict[str, list[str]]:
         """The addresses of every Service in `shop`."""
-        items = self.rest.get(f"/api/v1/namespaces/{SHOP}/services?limit=1000")["items"]
+        items = self.rest.get(f"/api/v1/namespaces/{SHOP}/services")["items"]
         return {item["metadata"]["name"]: _addresses(item) for item in items}
 
     def annotation(self, name: str) -> str | None:
@@ -191,13 +191,15 @@ class Scene:
 
         return until(found, f"{name} has the condition {wanted}") or {}
 
-    def wait_all_shown(self, count: int, timeout: float = 30) -> dict[str, list[str]]:
+    def wait_all_shown(
+        self, count: int, timeout: float = 30, every: float = 0.1
+    ) -> dict[str, list[str]]:
         """Until so many Services of `shop` show an address."""
 
         def ready() -> bool:
             return sum(map(bool, self.all_shown().values())) >= count
 
-        until(ready, f"{count} Services show an address", timeout, every=0.1)
+        until(ready, f"{count} Services show an address", timeout, every)
         return self.all_shown()
 
     # --- pools, advertisements, endpoints ---------------------------------------------------------
