@@ -29,6 +29,7 @@ CANNOT_RUN = {
     "make demo": "it is a test itself: tests/lab/test_walkthroughs.py",
     "make test": "it would run itself",
     "make chaos": "it takes half an hour; tests/lab/test_chaos.py plays three minutes of it",
+    "make fuzz": "it searches for as long as it is told; tests/fuzz plays what is kept",
     "make bench": "it takes hours; tests/unit/test_bench_suite.py runs its parts",
     "make image": "the test has built it already: it runs in it",
     "PYTHONPATH=tests .venv/bin/python -m bench.": "it takes minutes, and measures nothing while "
