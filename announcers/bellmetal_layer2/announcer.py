@@ -53,8 +53,9 @@ from bellmetal_layer2.watch import Overheard, Watch
 
 log = logging.getLogger(__name__)
 
-LOOK_EVERY = 3.0  # seconds between two looks at how many addresses the LAN sees, while it changes
-COUNT_EVERY = 60.0  # seconds between two reports of it, while thousands are still asked for
+# How many addresses the LAN sees is told with whatever else is reported, and by itself some seconds
+# after the first is known, then seldom: at rest nothing is written. A doubt is told at once.
+COUNT_FIRST, COUNT_EVERY = 3.0, 600.0  # seconds
 HANDOVER = 1.0  # seconds that a planned end waits for others to take over
 
 
@@ -73,8 +74,7 @@ class Layer2Announcer:
         self._answering = Pump(self._responder, self._transmit, context.clock)
         self._watch = Watch(context.node, context.random, self._to_be_asked_for)
         self._looking = Pump(self._watch, self._see_to, context.clock)
-        self._proved = self._counted = self._watch.proved  # as reported, as looked at last
-        self._proved_at = context.clock()
+        self._proved = self._watch.proved  # as reported by itself
         self._counting: asyncio.TimerHandle | None = None
         self._interfaces: dict[str, Interface] = {}
         self._links: dict[str, Link] = {}
@@ -109,7 +109,6 @@ class Layer2Announcer:
             self._member_changed(name, self._context.members.liveness(name))
         named = {item.address: item.interfaces for item in desired.announcements}
         self._looking.run(self._watch.want(named, now))
-        self._count_later()
         self._context.changed()
 
     def status(self) -> Facts:
@@ -130,7 +129,7 @@ class Layer2Announcer:
             ),
             settled=own.settled,
             doubts=self._watch.doubts,
-            proved=self._proved,
+            proved=self._watch.proved,
             unheard=own.unheard(self._nodes),
         )
 
@@ -354,7 +353,7 @@ class Layer2Announcer:
                     self._context.tally(what, kind)
                     self._count_later()
         if changed:
-            self._report_proofs()
+            self._context.changed()
 
     def _ask(self, interface: str, frame: bytes) -> None:
         if interface in self._links:
@@ -362,24 +361,16 @@ class Layer2Announcer:
 
     def _count_later(self) -> None:
         if self._counting is None:
-            loop = asyncio.get_running_loop()
-            self._counting = loop.call_later(LOOK_EVERY, self._count_proofs)
+            loop, known = asyncio.get_running_loop(), self._proved.asked
+            self._counting = loop.call_later(
+                COUNT_EVERY if known else COUNT_FIRST, self._count_proofs
+            )
 
     def _count_proofs(self) -> None:
-        """Reports how many there are once that has stood for a look, so that nothing is left to
-        tell at rest; where thousands are asked for one after the other, once a minute."""
         self._counting = None
-        before, self._counted = self._counted, self._watch.proved
-        if self._counted == self._proved:
-            return
-        if before == self._counted or self._context.clock() - self._proved_at >= COUNT_EVERY:
-            self._report_proofs()
-        else:
-            self._count_later()
-
-    def _report_proofs(self) -> None:
-        self._proved, self._proved_at = self._watch.proved, self._context.clock()
-        self._context.changed()
+        before, self._proved = self._proved, self._watch.proved
+        if self._proved != before:
+            self._context.changed()
 
     def _transmit(self, effects: Iterable[ResponderEffect]) -> None:
         for effect in effects:
