@@ -82,10 +82,8 @@ class Collection(Generic[S, N]):
         self.kind, self._convert = kind, convert
         self.nouns: dict[str, N] = {}
         self.unreadable: dict[str, Problem] = {}
-        self._versions: dict[str, int] = {}
-        self._gone: dict[
-            str, int
-        ] = {}  # versions at which others were deleted, the last at the end
+        self._versions: dict[str, int] = {}  # of what there is
+        self._gone: dict[str, int] = {}  # at which others were deleted, the last at the end
 
     def still(self) -> Collection[S, N]:
         """A copy that changes no more."""
@@ -171,7 +169,7 @@ class Collection(Generic[S, N]):
         found = {body.key: body for body in bodies}
         until = _version(version) or math.inf
         known = self.nouns.keys() | self.unreadable.keys()
-        missing = [key for key in known - found.keys() if self._version_of(key) <= until]
+        missing = [key for key in known - found.keys() if self._versions.get(key, 0) <= until]
         changes = [self.remove(key) for key in missing]
         changes += [self.take(body) for body in found.values()]
         self._gone = {key: number for key, number in self._gone.items() if number > until}

@@ -22,7 +22,7 @@ from bench.figures import cpu, percentile, rss
 from bench.load import ENDPOINT_SLICES, MAKERS, Load, each
 from bench.rows import Row, Values
 from bench.table import COUNT, MEGABYTES, MILLISECONDS, PERCENT, SECONDS, TIMES, Wish
-from bench.thousands import CHANGED, MOST, NODES, USUAL, Thousands, node, received, written
+from bench.thousands import CHANGED, MOST, NODES, USUAL, Thousands, node_object, received, written
 from lab.endpoints import endpoint_slice
 from lab.programs import NAMESPACE
 
@@ -156,7 +156,7 @@ async def _come_and_go(load: Load, end: float) -> int:
         number = dice.randrange(4, NODES + 1)
         await load.client.request("DELETE", f"/api/v1/nodes/n{number}")
         await asyncio.sleep(LEAVES)
-        await load.client.request("POST", "/api/v1/nodes", node(number))
+        await load.client.request("POST", "/api/v1/nodes", node_object(number))
         count += 2
     return count
 

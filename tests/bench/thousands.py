@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from typing import Any, ClassVar, TypeAlias
 
 from lab.bare import Bare
@@ -29,23 +29,15 @@ Requests: TypeAlias = dict[tuple[str, str], int]  # verb and resource → how of
 class Programmed(Programs):
     """Ours, or another implementation's."""
 
-    def controller(
-        self, name: str = "controller-1", *flags: str, env: Mapping[str, str] | None = None
-    ) -> Process:
+    def controller(self, name: str = "controller-1", *flags: str, **more: Any) -> Process:
         if not START:
-            return super().controller(name, *flags, env=env)
+            return super().controller(name, *flags, **more)
         own = {"KUBECONFIG": str(self.lab.kubeconfig())}
         return self.lab.control_plane_host.spawn([START, "controller"], own, name)
 
-    def speaker(
-        self,
-        node: str,
-        *flags: str,
-        env: Mapping[str, str] | None = None,
-        under: Sequence[str] = (),
-    ) -> Process:
+    def speaker(self, node: str, *flags: str, **more: Any) -> Process:
         if not START:
-            return super().speaker(node, *flags, env=env, under=under)
+            return super().speaker(node, *flags, **more)
         own = {"KUBECONFIG": str(self.lab.kubeconfig())}
         return self.lab.node(node).spawn([START, "speaker", node], own, "speaker")
 
@@ -66,7 +58,7 @@ class Thousands:
     def __init__(self, lab: Bare) -> None:
         self.lab, self.programs = lab, Programmed(lab)
         for number in range(4, NODES + 1):
-            lab.rest.post("/api/v1/nodes", node(number))
+            lab.rest.post("/api/v1/nodes", node_object(number))
         self.programs.pool("bench", f"{lab.address(128, 0)}/17")
         self.programs.advertise()
         self.speakers = {node: self.programs.speaker(node) for node in lab.node_names}
@@ -94,7 +86,7 @@ class Thousands:
         return counted(self.lab.rest.get("/metrics")["text"])
 
 
-def node(number: int) -> dict[str, Any]:
+def node_object(number: int) -> dict[str, Any]:
     """The object of a node that is not there."""
     name = f"n{number}"
     addresses = [{"type": "InternalIP", "address": f"10.200.{number // 250}.{number % 250 + 1}"}]

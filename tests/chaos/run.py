@@ -209,7 +209,9 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     status = "Exit status: 0 all held, 1 something was broken, 2 it could not be played."
     parser = argparse.ArgumentParser(prog="chaos.run", description=about, epilog=status)
     parser.add_argument("--seed", type=int, nargs="+", default=[1], help="one run for each; 1")
-    parser.add_argument("--minutes", type=positive, default=5.0, help="of each run, roughly; 5")
+    parser.add_argument(
+        "--minutes", type=positive, default=5.0, help="of each run, roughly; default: %(default)s"
+    )
     parser.add_argument("--only", default="", help=f"some of {','.join(plan.BY_NAME)}")
     parser.add_argument("--plan", action="store_true", help="print the plan and play nothing")
     parser.add_argument(

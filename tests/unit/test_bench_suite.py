@@ -98,10 +98,11 @@ def test_history_is_kept_and_compared(tmp_path: Path) -> None:
 
 
 def test_only_runs_of_the_same_program_with_as_many_services_are_compared() -> None:
-    usual = history.Run("2026-01-01", {"services": 10_000, "started": "bellmetal", "load": 1.0})
-    assert usual.like(history.Run("2026-01-02", usual.machine | {"load": 2.0}))  # type: ignore[operator]
-    assert not usual.like(history.Run("2026-01-02", usual.machine | {"services": 60}))  # type: ignore[operator]
-    assert not usual.like(history.Run("2026-01-02", usual.machine | {"started": "other"}))  # type: ignore[operator]
+    machine = {"services": 10_000, "started": "bellmetal", "load": 1.0}
+    usual = history.Run("2026-01-01", machine)
+    assert usual.like(history.Run("2026-01-02", machine | {"load": 2.0}))
+    assert not usual.like(history.Run("2026-01-02", machine | {"services": 60}))
+    assert not usual.like(history.Run("2026-01-02", machine | {"started": "other"}))
 
 
 def test_a_row_that_is_not_there_is_named(capsys: pytest.CaptureFixture[str]) -> None:
