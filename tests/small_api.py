@@ -126,8 +126,12 @@ class SmallApi(Client):
         strategic = {STRATEGIC_MERGE: True, MERGE: False}[kind]
         return self._store(key, merge(before, patch, strategic))
 
-    def _delete(self, path: str, _: Any) -> Json:
-        self._find(path)
+    def _delete(self, path: str, options: Json | None) -> Json:
+        _compare(
+            "resourceVersion",
+            self._find(path),
+            {"metadata": (options or {}).get("preconditions", {})},
+        )
         return self.objects.pop(path)
 
     def _store(self, path: str, body: Json) -> Json:

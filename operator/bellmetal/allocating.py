@@ -1,8 +1,8 @@
 """The first half of a pass: who has which address, in the ledger, and what Services show.
 
-decide → ledger → PATCH → pools' counters; and the same for new Services alone, in haste.
-May live here: the order of these. May not: rules of allocation (`allocation.py`), what may be done
-in haste (`express.py`), announcing (`announcing.py`).
+decide → ledger → PATCH → pools' counters → what the ledger forgets; and the first of these for new
+Services alone, in haste. May live here: the order of these. May not: rules of allocation
+(`allocation.py`), what may be done in haste (`express.py`), announcing (`announcing.py`).
 """
 
 from __future__ import annotations
@@ -23,11 +23,14 @@ from bellmetal.express import Basis, Express
 from bellmetal.holdings import released
 from bellmetal.ledger import Ledger, LedgerConflictError
 from bellmetal.notices import Notices
+from bellmetal.pruning import outdated
 from bellmetal.reconciler import AgainError
 from bellmetal.rivals import Rivals, rival_of
 from bellmetal.settlement import settle
 from bellmetal.world import World
 from bellmetal.writer import ServicePatch, Writer, condition_patches, service_patches
+
+PRUNED_AGAIN = 1.0  # seconds until the next part
 
 
 @dataclass(slots=True)
@@ -55,7 +58,8 @@ class Allocating:
         self.express.forget()
         decision = Decision(cluster, self.ledger.holdings, now)
         allocations = decision.run()
-        changes = settle(allocations, cluster.services, self.ledger.holdings, now)
+        held, floor = self.ledger.holdings, self.ledger.floor
+        changes = settle(allocations, cluster.services, held, now, floor)
         losses = released(self.ledger.holdings, changes)
         await self.ledger.write(changes)
         self.express.keep(decision, allocations, basis)
@@ -77,7 +81,8 @@ class Allocating:
         addresses = {a for item in allocations.granted.values() for a in item.addresses}
         about = {address: held[address] for address in addresses & held.keys()}
         try:
-            await self.ledger.write(settle(allocations, services, about, timestamp()))
+            floor = self.ledger.floor
+            await self.ledger.write(settle(allocations, services, about, timestamp(), floor))
             return await self.patch(service_patches(services, allocations))
         except LedgerConflictError as conflict:
             self.express.forget()
@@ -123,6 +128,20 @@ class Allocating:
     def _still_shows(self, patch: ServicePatch, address: IPAddress) -> bool:
         told = self.world.services.nouns.get(patch.service.key)
         return told is not None and address in told.service.shown.addresses
+
+    async def prune(self, config: Config, now: str) -> list[ApiError]:
+        """The ledger forgets what it need not remember, a part in each pass; what failed."""
+        records = outdated(self.ledger.holdings, config.pools, now)
+        if not records:
+            return []
+        try:
+            await self.ledger.forget(records)
+        except LedgerConflictError as conflict:
+            raise await self.left_behind(conflict) from conflict
+        except ApiError as error:
+            return [error]
+        self.later(PRUNED_AGAIN)
+        return []
 
     async def patch(self, patches: list[ServicePatch]) -> list[ApiError]:
         """Writes into Services, and takes in what they are then; what failed."""

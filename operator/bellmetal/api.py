@@ -321,10 +321,11 @@ class Client:
         """PATCH; the object as it is then."""
         return _decode(await self.request("PATCH", path, body, content_type=kind), type_)
 
-    async def delete(self, path: str) -> None:
-        """DELETE; what is gone already is fine."""
+    async def delete(self, path: str, version: str = "") -> None:
+        """DELETE, of that resourceVersion alone if one is given; what is gone already is fine."""
+        only = {"preconditions": {"resourceVersion": version}} if version else None
         try:
-            await self.request("DELETE", path)
+            await self.request("DELETE", path, only)
         except ApiError as error:
             if not error.gone:
                 raise

@@ -57,7 +57,8 @@ class Companion:
         shown, held = as_shown(world.cluster(world.validated().config), ledger.holdings)
         allocations = adopted(shown, allocate(shown, held, now))
         try:
-            await ledger.write(settle(allocations, shown.services, ledger.holdings, now))
+            changes = settle(allocations, shown.services, ledger.holdings, now, ledger.floor)
+            await ledger.write(changes)
         except LedgerConflictError as conflict:
             await world.load(self._client, self._namespace)
             raise AgainError(str(conflict)) from conflict

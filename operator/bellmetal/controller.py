@@ -139,6 +139,7 @@ class Controller:
         if math.isfinite(allocations.again_in):  # an address cools down that somebody waits for
             self._poke_later(allocations.again_in + 0.1)
         failed += await self.allocating.count(cluster, allocations) + unwritten
+        failed += await self.allocating.prune(cluster.config, now)
         if failed:
             metrics.UPDATE_ERRORS.inc()
             raise failed[0]

@@ -41,7 +41,7 @@ class Tenure:
 
 @dataclass(frozen=True, slots=True)
 class Holding:
-    """One address in the ledger. No holders: free, but its term is remembered for ever.
+    """One address in the ledger. No holders: free, but its term is remembered.
 
     ``owners``: the nodes that owned it since its holders have it, the present one first; none as
     long as it is still the first one's. Whom a node took it over from is the next in the row.

@@ -2,14 +2,18 @@
 
 A shard holds a block of 256 addresses (a /24 or a /120), whatever their pool: an address has
 exactly one shard, also while pools are renamed, split or seen differently by two leaders.
+
+What is forgotten of free addresses leaves the highest of its terms behind, in the object `pruned`:
+whoever has no record begins above that.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NoReturn
 
 from bellmetal import resources
 from bellmetal.addresses import AddressError, IPAddress, IPNetwork, block_of
@@ -19,6 +23,8 @@ from bellmetal.holdings import Holding, entry_from_holding, holding_from_entry
 log = logging.getLogger(__name__)
 
 VERSION = "bellmetal.io/v1alpha1"
+PRUNED = "pruned"  # the object with the floor
+EVERYWHERE = "::/0"  # its block: the floor is that of all addresses
 
 
 class LedgerConflictError(Exception):
@@ -36,6 +42,8 @@ class Ledger:
         self._written: set[str] = set()  # shards, in this pass
         self.loads = 0  # how often it was read: what was decided before may be wrong since
         self.holdings: dict[IPAddress, Holding] = {}
+        self.floor = 0  # an address without a record begins in the term after it
+        self._no_floor = False  # the cluster's CRD does not know it: nothing can be forgotten
 
     async def load(self) -> None:
         """Reads all shards."""
@@ -48,6 +56,7 @@ class Ledger:
             raise
         self._versions.clear()
         self.holdings.clear()
+        self._no_floor = False
         for shard in shards:
             self._take(shard)
 
@@ -83,41 +92,116 @@ class Ledger:
         """
         names = {shard_name(block_of(address)) for address in addresses} - self._written
         for name in sorted(names & self._versions.keys()):
-            shard = await self._client.get(resources.AddressLedger, f"{self._path}/{name}")
-            if shard.metadata.resource_version != self._versions[name]:
+            if await self._version(name) != self._versions[name]:
                 await self.load()
                 raise LedgerConflictError(f"AddressLedger/{name}: somebody else wrote it")
+
+    async def _version(self, name: str) -> str:
+        """The present one of an object; empty: it is gone."""
+        try:
+            shard = await self._client.get(resources.AddressLedger, f"{self._path}/{name}")
+        except ApiError as error:
+            if error.gone:
+                return ""
+            raise
+        return shard.metadata.resource_version
+
+    async def forget(self, records: Iterable[Holding]) -> None:
+        """Drops records of free addresses; raises as `write` does.
+
+        The floor is written first: a term that was once told does not begin again, also if this
+        ends in the middle. Who has not read the ledger since would not know the floor; that is why
+        only records that are older than any leader's knowledge may be dropped (`pruning.py`).
+        """
+        shards: dict[IPNetwork, list[Holding]] = {}
+        for record in records:
+            shards.setdefault(block_of(record.address), []).append(record)
+        highest = max((r.term for found in shards.values() for r in found), default=0)
+        if not shards or not await self._raise_floor(highest):
+            return
+        self.loads += 1  # what was decided stands on what is dropped now
+        sizes = Counter(map(block_of, self.holdings))
+        drops = [
+            self._drop(block, found, whole=len(found) == sizes[block])
+            for block, found in shards.items()
+        ]
+        for answer in await asyncio.gather(*drops, return_exceptions=True):
+            if isinstance(answer, BaseException):
+                raise answer
+
+    async def _raise_floor(self, term: int) -> bool:
+        """Whether the floor is at least that high, in the cluster."""
+        if self._no_floor or (term <= self.floor and PRUNED in self._versions):
+            return not self._no_floor
+        floor = max(term, self.floor)
+        shard = await self._put(PRUNED, {"block": EVERYWHERE, "floor": floor})
+        self._take(shard)
+        self._no_floor = shard.spec.floor < floor
+        if self._no_floor:
+            log.error(
+                "AddressLedger/%s: the cluster's CustomResourceDefinition does not know spec.floor:"
+                " records of free addresses are kept for ever; apply the CRDs of this version",
+                PRUNED,
+            )
+        return not self._no_floor
+
+    async def _drop(self, block: IPNetwork, records: list[Holding], *, whole: bool) -> None:
+        name = shard_name(block)
+        if whole:
+            await self._remove(name)
+        else:
+            shard = await self._put(name, {"entries": {str(r.address): None for r in records}})
+            self._versions[name] = shard.metadata.resource_version
+        for record in records:
+            del self.holdings[record.address]
 
     async def _write_shard(self, block: IPNetwork, holdings: list[Holding]) -> None:
         name = shard_name(block)
         entries = {str(holding.address): _merge_entry(holding) for holding in holdings}
+        spec: dict[str, Any] = {"entries": entries}
+        if name not in self._versions:
+            spec = {"block": str(block), "entries": _without_nulls(entries)}
+        self._take(await self._put(name, spec))
+        self._written.add(name)
+
+    async def _put(self, name: str, spec: dict[str, Any]) -> resources.AddressLedger:
+        """Patches an object that is as it was read, or makes it; its answer."""
         try:
             if version := self._versions.get(name):
-                body: dict[str, Any] = {"metadata": {"resourceVersion": version}}
-                body["spec"] = {"entries": entries}
-                shard = await self._client.patch(
+                body: dict[str, Any] = {"metadata": {"resourceVersion": version}, "spec": spec}
+                return await self._client.patch(
                     resources.AddressLedger, f"{self._path}/{name}", body
                 )
-            else:
-                body = {
-                    "apiVersion": VERSION,
-                    "kind": "AddressLedger",
-                    "metadata": {"name": name, "labels": {"app": "metallb"}},
-                    "spec": {"block": str(block), "entries": _without_nulls(entries)},
-                }
-                shard = await self._client.create(resources.AddressLedger, self._path, body)
+            body = {
+                "apiVersion": VERSION,
+                "kind": "AddressLedger",
+                "metadata": {"name": name, "labels": {"app": "metallb"}},
+                "spec": spec,
+            }
+            return await self._client.create(resources.AddressLedger, self._path, body)
         except ApiError as error:
-            if error.conflict or error.gone:
-                await self.load()
-                raise LedgerConflictError(f"AddressLedger/{name}: {error}") from error
-            self._doubtful = True
-            raise
-        self._take(shard)
-        self._written.add(name)
+            await self._refuse(name, error)
+
+    async def _remove(self, name: str) -> None:
+        """Deletes an object that is as it was read."""
+        try:
+            await self._client.delete(f"{self._path}/{name}", self._versions[name])
+        except ApiError as error:
+            await self._refuse(name, error)
+        del self._versions[name]
+
+    async def _refuse(self, name: str, error: ApiError) -> NoReturn:
+        """A write failed; all is fresh again if somebody else was first."""
+        if error.conflict or error.gone:
+            await self.load()
+            raise LedgerConflictError(f"AddressLedger/{name}: {error}") from error
+        self._doubtful = True
+        raise error
 
     def _take(self, shard: resources.AddressLedger) -> None:
         name = shard.metadata.name
         self._versions[name] = shard.metadata.resource_version
+        self.floor = max(self.floor, shard.spec.floor)
         for text, entry in shard.spec.entries.items():
             try:
                 holding = holding_from_entry(text, entry)

@@ -667,6 +667,7 @@ class AddressLedgerSpec(Json, frozen=True):
 
     block: str = ""
     entries: dict[str, LedgerEntry] = field(default_factory=dict)
+    floor: int = 0
 
 
 class AddressLedger(Object, frozen=True):

@@ -12,19 +12,23 @@ from bellmetal.holdings import Holder, Holding, Holdings
 
 
 def settle(
-    allocations: Allocations, services: Mapping[str, Service], held: Holdings, now: str
+    allocations: Allocations,
+    services: Mapping[str, Service],
+    held: Holdings,
+    now: str,
+    floor: int = 0,
 ) -> tuple[Holding, ...]:
     """The ledger entries that must change so that it says what was allocated.
 
-    A new holder of a free address raises the term; a freed address keeps its entry with the time.
-    ``now`` is RFC 3339.
+    A new holder of a free address raises the term; a freed address keeps its entry with the time;
+    what has no entry begins above ``floor``. ``now`` is RFC 3339.
     """
     wanted: dict[IPAddress, tuple[str, list[Service]]] = {}
     for key, allocation in allocations.granted.items():
         for address, pool in zip(allocation.addresses, allocation.pools, strict=True):
             wanted.setdefault(address, (pool, []))[1].append(services[key])
     changed = [
-        _grant(address, pool, users, held.get(address), now)
+        _grant(held.get(address) or Holding(address, floor, pool), pool, users, now)
         for address, (pool, users) in wanted.items()
         if not _stands(held.get(address), pool, users)
     ]
@@ -61,21 +65,16 @@ def _release(holding: Holding, by_uid: Mapping[str, Service], now: str) -> Holdi
     return Holding(holding.address, holding.term, holding.pool, (), holding.holders[0], now)
 
 
-def _grant(
-    address: IPAddress, pool: str, users: list[Service], before: Holding | None, now: str
-) -> Holding:
+def _grant(before: Holding, pool: str, users: list[Service], now: str) -> Holding:
     """Who held it stays in place, in order; who is new stands behind."""
-    old = {holder.uid: holder for holder in before.holders} if before else {}
+    old = {holder.uid: holder for holder in before.holders}
     order = {uid: n for n, uid in enumerate(old)}
     users = sorted(users, key=lambda user: order.get(user.uid, len(order)))
     holders = tuple(_holder(user, old.get(user.uid), now) for user in users)
-    kept = before is not None and any(user.uid in old for user in users)
-    term = before.term if before is not None and kept else (before.term if before else 0) + 1
-    last = before.last_holder if before else None
-    if before is not None and before.holders and not kept:
-        last = before.holders[0]
-    owners = before.owners if before is not None and kept else ()
-    return Holding(address, term, pool, holders, last, owners=owners)
+    if any(user.uid in old for user in users):
+        return replace(before, pool=pool, holders=holders, freed_at="")
+    last = before.holders[0] if before.holders else before.last_holder
+    return Holding(before.address, before.term + 1, pool, holders, last)
 
 
 def _holder(user: Service, before: Holder | None, now: str) -> Holder:

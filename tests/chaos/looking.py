@@ -69,7 +69,7 @@ def _held(shards: Sequence[Json]) -> dict[str, str]:
     return {
         address: ",".join(holder["name"] for holder in entry["holders"])
         for shard in shards
-        for address, entry in shard["spec"]["entries"].items()
+        for address, entry in shard["spec"].get("entries", {}).items()
         if entry.get("holders")
     }
 

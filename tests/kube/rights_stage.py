@@ -11,7 +11,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from bellmetal import pruning
 from kube.installed import place
+from kube.records import plant
 from kube.rights import Right, asked, granted
 from kube.scene import INTERNAL, MERGE, Scene
 from lab.bare import Bare
@@ -43,6 +45,7 @@ class Cluster(Scene):
         self.rights = granted(self.programs.objects)
         self._numbers = itertools.count()
         self._mark, self.past = 0, ""
+        self._old: list[str] = []  # records of addresses that are free for long
         self._planted: set[str] = set()  # rows that no program of ours keeps
 
     def new(self, stem: str) -> str:
@@ -125,6 +128,14 @@ class Cluster(Scene):
         name = f"block-{number}"
         self.pool(name, f"198.51.{number}.0/24", autoAssign=False)
         self.service(name, {"metallb.io/address-pool": name})
+
+    def forgotten(self) -> None:
+        """The ledger remembers more addresses than it need."""
+        if not self._old:
+            self._old = plant(self.rest, "2001:db8:1::", pruning.KEPT, "2026-02-01T00:00:00Z")
+        block = f"2001:db8:2:{next(self._numbers):x}::"
+        plant(self.rest, block, pruning.AT_ONCE, "2026-01-01T00:00:00Z")
+        self.restart("controller-1")
 
     def overwritten(self) -> None:
         """Somebody else writes the addresses of a Service, again and again."""

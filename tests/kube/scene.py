@@ -302,7 +302,7 @@ class Scene:
     def ledger(self) -> dict[str, str]:
         """Every address that is held, and the name of the Service that holds it."""
         shards = self.rest.get(f"{INTERNAL}/addressledgers")["items"]
-        entries = [pair for shard in shards for pair in shard["spec"]["entries"].items()]
+        entries = [pair for shard in shards for pair in shard["spec"].get("entries", {}).items()]
         return {
             address: ",".join(holder["name"] for holder in entry["holders"])
             for address, entry in entries

@@ -7,6 +7,9 @@ import time
 
 import pytest
 
+from bellmetal import pruning
+from bellmetal.ledger import PRUNED
+from kube.records import LEDGERS, plant
 from kube.scene import CONDITION, MERGE, NAMESPACE, SHOP, Scene
 from lab.waiting import until
 
@@ -197,6 +200,28 @@ def test_a_service_made_anew_gets_its_old_address_while_it_cools_down(scene: Sce
     scene.wait_shows("other", "LAN.152")
     scene.service("a")
     until(lambda: scene.shown("a") == old, "a has its address again")
+
+
+def test_of_very_many_free_addresses_the_longest_free_are_forgotten_but_not_their_terms(
+    scene: Scene,
+) -> None:
+    old, new = "2026-01-01T00:00:00Z", "2026-02-01T00:00:00Z"
+    kept = plant(scene.rest, "2001:db8:1::", pruning.KEPT, new)
+    (gone,) = plant(scene.rest, SIX, pruning.AT_ONCE, old, term=7)
+    dual(scene)
+    restart(scene)
+
+    def names() -> set[str]:
+        return {item["metadata"]["name"] for item in scene.rest.get(LEDGERS)["items"]}
+
+    until(lambda: gone not in names(), f"{gone} is deleted")
+    assert names() >= {*kept, PRUNED}
+    scene.service("six", ipFamilies=["IPv6"])
+    scene.wait_shows("six", f"{SIX}1")
+    shard = scene.rest.get(f"{LEDGERS}/{gone}")
+    assert shard["spec"]["entries"][f"{SIX}1"]["term"] == 8
+    for name in kept:
+        scene.rest.request("DELETE", f"{LEDGERS}/{name}")
 
 
 def test_who_waits_is_served_when_an_address_has_cooled_down(scene: Scene) -> None:

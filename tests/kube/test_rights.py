@@ -69,6 +69,7 @@ OCCASIONS: Mapping[Right, Occasion] = {
     controller("create", OURS, "addressledgers"): Cluster.other_block,
     controller("patch", OURS, "addressledgers"): served,
     controller("get", OURS, "addressledgers"): Cluster.interfaces,
+    controller("delete", OURS, "addressledgers"): Cluster.forgotten,
     controller("update", OURS, "announcementslices"): served,
     controller("delete", OURS, "announcementslices"): Cluster.routes_go,
     controller("create", OURS, "announcementslices"): Cluster.routes_come,

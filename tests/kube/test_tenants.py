@@ -124,7 +124,12 @@ def nothing_is_lost(scene: Scene, tenant: Tenant) -> Iterator[None]:
 def holders(scene: Scene) -> list[Json]:
     path = "/apis/bellmetal.io/v1alpha1/namespaces/metallb-system/addressledgers"
     shards = scene.rest.get(path)["items"]
-    return [e["holders"] for s in shards for e in s["spec"]["entries"].values() if "holders" in e]
+    return [
+        e["holders"]
+        for s in shards
+        for e in s["spec"].get("entries", {}).values()
+        if "holders" in e
+    ]
 
 
 TAKING = [

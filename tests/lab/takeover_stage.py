@@ -183,7 +183,7 @@ class Stage(Steps):
         }
         entries: dict[str, Json] = {}
         for shard in self.lab.rest.get(f"{kinds}/addressledgers")["items"]:
-            entries |= shard["spec"]["entries"]
+            entries |= shard["spec"].get("entries", {})
         return {
             name: [one["node"] for one in reversed(entries[a].get("owners") or [])] or [named[a]]
             for name, a in self.addresses.items()

@@ -5,7 +5,8 @@ every request waits to be let through, refused, lost, or done unheard. `Watch` l
 
 - no ledger entry has two holders that do not agree to share, as far as its writer could know;
 - no holder loses an address without a reason of its own (deleted, asks for others, …);
-- what is new is given by a pool, to the Service that it is reserved for, in a new term;
+- what is new is given by a pool, to the Service that it is reserved for, in a new term, also where
+  the ledger has forgotten that it was ever given;
 - no status shows what the ledger has not said since its writer's step began, and no two show one
   address unless they share it.
 
@@ -20,6 +21,7 @@ from __future__ import annotations
 
 import itertools
 import os
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import given, settings
@@ -28,10 +30,11 @@ from hypothesis import strategies as st
 from address_oracle import Oracle, Truth, entries_of, holders_of, may_share, pool_of
 from address_story import KINDS, Play, Step
 from api_door import Change
-from bellmetal import kube
+from bellmetal import kube, pruning
 from bellmetal.addresses import IPAddress
 from bellmetal.cluster import Service
-from simulated_cluster import Actor, Cluster, ledger_path
+from bellmetal.ledger import PRUNED
+from simulated_cluster import LEDGERS, Actor, Cluster, ledger_path
 from small_api import Json
 
 DEEP = bool(os.environ.get("BELLMETAL_DEEP"))
@@ -49,6 +52,27 @@ def _addresses_of(body: Json | None) -> Json | None:
     return body | {"metadata": meta, "status": status}
 
 
+def _is_deed(change: Change) -> bool:
+    """Whether it changes who has what; what the ledger forgets at last is none."""
+    if ledger_path(change.path):
+        before, after = entries_of(change.before), entries_of(change.after)
+        return any(
+            before.get(address) != after.get(address)
+            for address in before.keys() | after.keys()
+            if address in after or holders_of(before[address])
+        )
+    return _addresses_of(change.before) != _addresses_of(change.after)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def forgetful() -> Iterator[None]:
+    """The ledger remembers no free address for longer than a second."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in {"KEPT": 0, "AT_ONCE": 1, "QUIET": 1.0}.items():
+            patch.setattr(pruning, name, value)
+        yield
+
+
 class Watch:
     """Fails the test, with the story, as soon as a write breaks a rule."""
 
@@ -59,6 +83,7 @@ class Watch:
         self._said: dict[tuple[str, IPAddress], int] = {}  # until when the ledger said so
         self._forged: set[tuple[str, IPAddress]] = set()  # shown by somebody else's hand
         self.story: list[Step] = []
+        self._terms: dict[IPAddress, int] = {}  # the highest that was ever told
         self._deeds = 0  # writes of controllers that changed more than sentences
         self.by_hand = False  # somebody has written into the ledger
 
@@ -72,7 +97,7 @@ class Watch:
     # --- at every write --------------------------------------------------------------------------
 
     def look(self, change: Change) -> None:
-        if change.by is not None and _addresses_of(change.before) != _addresses_of(change.after):
+        if change.by is not None and _is_deed(change):
             self._deeds += 1
         if ledger_path(change.path):
             self._look_at_ledger(change)
@@ -107,12 +132,17 @@ class Watch:
                 why = self._excused.pop((uid, address), "")
                 if change.by is not None and not why:
                     self.fail(f"{change.by.name} takes {address} from {uid}")
-            if change.by is not None and old != new:
+            if change.by is not None and not new and holders_of(old):
+                self.fail(f"{change.by.name} forgets {address}, which is held")
+            elif change.by is not None and new and old != new:
                 self._look_at_entry(change.by, address, old, new)
+            self._terms[address] = max(self._terms.get(address, 0), new.get("term", 0))
 
     def _look_at_entry(self, by: Actor, address: IPAddress, old: Json, new: Json) -> None:
         if new.get("term", 0) < old.get("term", 0):
             self.fail(f"{by.name} lets the term of {address} fall")
+        if not old and new["term"] <= self._terms.get(address, 0) and self._knows_floor(by):
+            self.fail(f"{by.name} begins the terms of {address} again")
         added = set(holders_of(new)) - set(holders_of(old))
         if added == set(holders_of(new)) != set() and new["term"] <= old.get("term", 0):
             self.fail(f"{by.name} gives {address} to {added} in the term of before")
@@ -122,6 +152,11 @@ class Watch:
             known, too = by.believed.get(one), by.believed.get(other)
             if known is None or too is None or not may_share(known.sharing, too.sharing):
                 self.fail(f"{by.name} gives {address} to {one} and {other}")
+
+    def _knows_floor(self, by: Actor) -> bool:
+        """Whether it has read what was forgotten; who leads has, or it would lead no more."""
+        floor = self.cluster.server.objects.get(f"{LEDGERS}/{PRUNED}", {}).get("spec", {})
+        return by.controller.ledger.floor >= floor.get("floor", 0)
 
     def _look_at_gift(self, by: Actor, to: Service, address: IPAddress) -> None:
         """What is new comes out of a pool that gives it to that Service, and is nobody else's."""

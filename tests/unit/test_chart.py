@@ -351,7 +351,7 @@ RIGHTS = [
             ("metallb.io", "servicebgpstatuses", "", "list delete"),
             ("metallb.io", "configurationstates", "", "list watch create patch"),
             ("metallb.io", "configurationstates/status", "", "patch"),
-            ("bellmetal.io", "addressledgers", "", "get list create patch"),
+            ("bellmetal.io", "addressledgers", "", "get list create patch delete"),
             ("bellmetal.io", "announcementslices", "", "list watch create update delete"),
             ("bellmetal.io", "speakerreports", "", "list watch"),
             ("bellmetal.io", "bgpsessionstatuses", "", "list delete"),

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from api_door import Change
+from bellmetal import pruning
 from simulated_cluster import LEDGERS, NAMESPACE, POOLS, Actor, Cluster, service_path
 
 WEB, API = "shop/web", "shop/api"
@@ -56,7 +57,7 @@ class Scene(Cluster):
             address: entry
             for path, body in self.server.objects.items()
             if path.startswith(LEDGERS)
-            for address, entry in body["spec"]["entries"].items()
+            for address, entry in body["spec"].get("entries", {}).items()
         }
         return {a: [item["name"] for item in e.get("holders") or []] for a, e in entries.items()}
 
@@ -235,3 +236,26 @@ def test_in_haste_a_lost_answer_gives_nobody_two_addresses(scene: Scene) -> None
         scene.step(leader)
     assert scene.held() == {"192.0.2.0": ["web"]}
     assert scene.shown(WEB) == ["192.0.2.0"]
+
+
+def test_what_is_free_for_long_is_forgotten_and_its_terms_do_not_begin_again(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("KEPT", "AT_ONCE"):
+        monkeypatch.setattr(pruning, name, 1)
+    leader = scene.led_by("c0")
+    for number in range(2):
+        scene.make(WEB, ip=f"192.0.2.{number}")
+        scene.hear(leader)
+        scene.step(leader)
+        scene.delete(service_path(WEB))
+        scene.hear(leader)
+        scene.step(leader)
+    scene.pass_time(pruning.QUIET + 1)
+    scene.step(leader)
+    assert scene.held() == {"192.0.2.1": []}
+    scene.make(WEB, ip="192.0.2.0")
+    scene.hear(leader)
+    scene.step(leader)
+    shard = scene.server.objects[f"{LEDGERS}/ipv4-192.0.2.0"]
+    assert shard["spec"]["entries"]["192.0.2.0"]["term"] == 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 import pytest
 
@@ -219,4 +220,115 @@ async def test_the_owners_of_an_address_are_forgotten_with_its_holder() -> None:
     ledger = await written(api, holding("192.0.2.1", "shop/web", term=3, owners=owners))
     assert await read_again(api) == [holding("192.0.2.1", "shop/web", term=3, owners=owners)]
     await ledger.write([FREE])
+    assert await read_again(api) == [FREE]
+
+
+# --- what is forgotten ---------------------------------------------------------------------------
+
+PRUNED = f"{LEDGERS}/pruned"
+
+
+async def test_what_is_forgotten_leaves_its_term_behind() -> None:
+    api = SmallApi()
+    kept = holding("192.0.2.9", "shop/api", term=2)
+    ledger = await written(api, FREE, kept)
+    await ledger.forget([FREE])
+    assert list(ledger.holdings.values()) == await read_again(api) == [kept]
+    assert ledger.floor == (await loaded(api)).floor == FREE.term
+    assert api.objects[PRUNED]["spec"] == {"block": "::/0", "floor": FREE.term}
+
+
+async def test_the_term_is_written_down_before_anything_is_forgotten() -> None:
+    api = SmallApi()
+    ledger = await written(api, FREE, holding("192.0.2.9", "shop/api"))
+    api.refuse[LEDGERS] = ApiError(403, "Forbidden", "no")
+    with pytest.raises(ApiError):
+        await ledger.forget([FREE])
+    del api.refuse[LEDGERS]
+    assert FREE in await read_again(api)
+
+
+async def test_a_shard_of_which_nothing_is_left_is_deleted() -> None:
+    api = SmallApi()
+    other = holding("192.0.3.1", term=8)
+    ledger = await written(api, FREE, other)
+    await ledger.forget([FREE, other])
+    assert list(api.objects) == [PRUNED]
+    await ledger.write([HELD])
+    assert await read_again(api) == [HELD]
+
+
+async def test_the_floor_rises_and_does_not_fall() -> None:
+    api = SmallApi()
+    high, low = holding("192.0.2.1", term=9), holding("192.0.3.1", term=2)
+    ledger = await written(api, high, low)
+    await ledger.forget([high])
+    await ledger.forget([low])
+    assert (await loaded(api)).floor == 9
+
+
+async def test_a_floor_that_somebody_deleted_is_written_again() -> None:
+    api = SmallApi()
+    high, low = holding("192.0.2.1", term=9), holding("192.0.3.1", term=2)
+    ledger = await written(api, high, low)
+    await ledger.forget([high])
+    del api.objects[PRUNED]
+    await ledger.load()
+    await ledger.forget([low])
+    assert (await loaded(api)).floor == 9
+
+
+@pytest.mark.parametrize("alone", [True, False])
+async def test_what_somebody_else_gave_meanwhile_is_not_forgotten(alone: bool) -> None:
+    api = SmallApi()
+    ledger = await written(api, FREE, *([] if alone else [holding("192.0.2.9", "shop/api")]))
+    given = holding("192.0.2.1", "shop/web", term=4)
+    await (await loaded(api)).write([given])
+    with pytest.raises(LedgerConflictError, match=r"^AddressLedger/ipv4-192\.0\.2\.0: 409 "):
+        await ledger.forget([FREE])
+    assert ledger.holdings[given.address] == (await loaded(api)).holdings[given.address] == given
+
+
+@pytest.mark.parametrize("write", [True, False])
+async def test_what_somebody_else_forgot_is_a_conflict(write: bool) -> None:
+    api = SmallApi()
+    first = await written(api, FREE)
+    second = await loaded(api)
+    await first.forget([FREE])
+    with pytest.raises(LedgerConflictError):
+        await (second.write([HELD]) if write else second.confirm([HELD.address]))
+    assert second.floor == FREE.term
+
+
+async def test_what_was_decided_on_what_is_forgotten_is_decided_again() -> None:
+    api = SmallApi()
+    ledger = await written(api, FREE)
+    before = ledger.loads
+    await ledger.forget([FREE])
+    assert ledger.loads > before
+
+
+class OldCluster(SmallApi):
+    """Its CRD does not know the floor: what is written there is dropped."""
+
+    def answer(self, method: str, path: str, data: Any, content_type: str) -> bytes:
+        if isinstance(data, dict):
+            data.get("spec", {}).pop("floor", None)
+        return super().answer(method, path, data, content_type)
+
+
+async def test_where_the_floor_cannot_be_kept_nothing_is_forgotten_and_it_is_said_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    api = OldCluster()
+    ledger = await written(api, FREE)
+    with caplog.at_level(logging.ERROR):
+        await ledger.forget([FREE])
+        count = len(api.requests)
+        await ledger.forget([FREE])
+    assert len(api.requests) == count
+    assert caplog.messages == [
+        "AddressLedger/pruned: the cluster's CustomResourceDefinition does not know spec.floor:"
+        " records of free addresses are kept for ever; apply the CRDs of this version"
+    ]
     assert await read_again(api) == [FREE]

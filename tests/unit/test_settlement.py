@@ -102,3 +102,16 @@ def test_of_several_holders_only_one_of_another_class_that_still_shows_it_stays(
     idle = service("shop/a", sharing=sharing("k"), wants_address=False)
     ledger = held(holding("192.0.2.0", idle, stranger, "shop/gone", term=3))
     assert settled(cluster(idle, stranger), ledger) == (holding("192.0.2.0", stranger, term=3),)
+
+
+def test_who_has_no_entry_begins_above_the_floor() -> None:
+    world = cluster(service("shop/web"))
+    [entry] = settle(allocate(world, {}, NOW), world.services, {}, NOW, floor=7)
+    assert entry.term == 8
+
+
+def test_who_has_an_entry_goes_on_from_there() -> None:
+    world = cluster(service("shop/web"))
+    entries = held(holding("192.0.2.0", term=3, freed_at=LONG_AGO))
+    [entry] = settle(allocate(world, entries, NOW), world.services, entries, NOW, floor=7)
+    assert entry.term == 4

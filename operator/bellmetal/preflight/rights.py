@@ -57,7 +57,9 @@ CONTROLLER = (
     *_wants("controller", "metallb.io", "servicel2statuses", (*_FOLLOW, "delete")),
     *_wants("controller", "metallb.io", "servicebgpstatuses", ("list", "delete")),
     *_states("controller"),
-    *_wants("controller", "bellmetal.io", "addressledgers", ("get", "list", "create", "patch")),
+    *_wants(
+        "controller", "bellmetal.io", "addressledgers", ("get", "list", "create", "patch", "delete")
+    ),
     *_wants(
         "controller",
         "bellmetal.io",
