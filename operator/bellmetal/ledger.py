@@ -153,7 +153,7 @@ class Ledger:
             shard = await self._put(name, {"entries": {str(r.address): None for r in records}})
             self._versions[name] = shard.metadata.resource_version
         for record in records:
-            del self.holdings[record.address]
+            self.holdings.pop(record.address, None)  # all may have been read again meanwhile
 
     async def _write_shard(self, block: IPNetwork, holdings: list[Holding]) -> None:
         name = shard_name(block)
@@ -188,7 +188,7 @@ class Ledger:
             await self._client.delete(f"{self._path}/{name}", self._versions[name])
         except ApiError as error:
             await self._refuse(name, error)
-        del self._versions[name]
+        self._versions.pop(name, None)
 
     async def _refuse(self, name: str, error: ApiError) -> NoReturn:
         """A write failed; all is fresh again if somebody else was first."""

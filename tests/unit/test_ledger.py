@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from typing import Any
 
@@ -306,6 +307,27 @@ async def test_what_was_decided_on_what_is_forgotten_is_decided_again() -> None:
     before = ledger.loads
     await ledger.forget([FREE])
     assert ledger.loads > before
+
+
+class Slow(SmallApi):
+    """Answers to DELETE are late."""
+
+    async def request(self, method: str, *args: Any, **more: Any) -> bytes:
+        answer = await super().request(method, *args, **more)
+        if method == "DELETE":
+            await asyncio.sleep(0.01)
+        return answer
+
+
+async def test_what_is_read_again_while_something_is_forgotten_stands() -> None:
+    api = Slow()
+    other = holding("192.0.3.1", term=8)
+    ledger = await written(api, FREE, other)
+    given = holding("192.0.2.1", "shop/web", term=4)
+    await (await loaded(api)).write([given])
+    with pytest.raises(LedgerConflictError):
+        await ledger.forget([other, FREE])
+    assert list(ledger.holdings.values()) == await read_again(api) == [given]
 
 
 class OldCluster(SmallApi):
