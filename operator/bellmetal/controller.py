@@ -86,6 +86,8 @@ class Controller:
         self.endpoints = Follower(client, ENDPOINT_SLICES, "", self.reconciler.poke)
         self.endpoints.collection = self.world.endpoint_slices
         self.loaded = self.leading = False
+        self._looked = -math.inf  # when our own last list of all began
+        self._heard: dict[str, float] = {}  # when Kopf first told of its own, by plural
         self._look_again: float | None = None  # when what is observed will have lasted
         self._rows_news: asyncio.TimerHandle | None = None
         self.allocating = Allocating(
@@ -222,7 +224,7 @@ class Controller:
                 find_access(),
                 self.namespace,
                 self._changed,
-                self._watch_broke,
+                self._kopf_listed,
                 watching,
             )
         )
@@ -287,19 +289,23 @@ class Controller:
             led(False)
             metrics.CONFIG_STALE.set(0)
 
-    async def _load_world(self) -> None:
-        await self.world.load(self.client, self.namespace)
+    async def _load_world(self) -> bool:
+        """Lists all; whether anything differed from what was known."""
+        began = asyncio.get_running_loop().time()
+        changed = await self.world.load(self.client, self.namespace)
+        self._looked = began
+        return changed
 
     async def _load_own(self) -> None:
         await self._ensure_secret()
         self.allocating.express.forget()
         self.announcing.express.forget()
         await self.ledger.load()  # first: the world then knows everybody whom the ledger names
-        await self.world.load(self.client, self.namespace)
+        await self._load_world()
         self.keychain.forget()
         self.notices.begin()
 
-    async def _until_done(self, load: Callable[[], Awaitable[None]]) -> None:
+    async def _until_done(self, load: Callable[[], Awaitable[object]]) -> None:
         while True:
             try:
                 await load()
@@ -308,19 +314,32 @@ class Controller:
                 log.warning("cannot read the cluster yet: %s", error, extra={"op": "load"})
                 await asyncio.sleep(1.0)
 
-    def _watch_broke(self) -> None:
-        if self.loaded:
+    def _kopf_listed(self, plural: str, again: bool) -> None:
+        self._heard.setdefault(plural, asyncio.get_running_loop().time())
+        if again and self.loaded:
             self.leadership.recovered.set()
 
+    def _is_unheard(self) -> bool:
+        """Whether there is a kind of which Kopf had not listed when we did: what was deleted in
+        between, nobody tells. Kinds of which there is nothing cannot tell, and need not."""
+        kinds = (item for item in self.world.collections() if item is not self.endpoints.collection)
+        return any(
+            item.nouns and self._heard.get(item.kind.plural, math.inf) >= self._looked
+            for item in kinds
+        )
+
     async def _relist(self) -> None:
-        """Compares with fresh lists: regularly, and after the API was away or a watch broke.
+        """Compares with fresh lists: regularly; after a start until Kopf had listed before us; and
+        after the API was away or a watch broke.
 
         Twice then: what is deleted between a list and the return of its watch, nobody tells.
         """
-        recovered = self.leadership.recovered
+        recovered, soon = self.leadership.recovered, SECOND_LOOK
         while True:
+            pause = min(soon, RELIST_EVERY) if self._is_unheard() else RELIST_EVERY
+            soon *= 1.5
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(RELIST_EVERY):
+                async with asyncio.timeout(pause):
                     await recovered.wait()
             again = recovered.is_set()
             recovered.clear()
@@ -331,7 +350,7 @@ class Controller:
 
     async def _compare(self) -> None:
         self.keychain.forget()
-        if await self.world.load(self.client, self.namespace):
+        if await self._load_world():
             log.info("a fresh list brought what no watch had told")
             self.reconciler.poke()
 

@@ -32,14 +32,14 @@ async def watch(
     access: Access,
     namespace: str,
     changed: Callable[[str], None],
-    listed: Callable[[], None],
+    listed: Callable[[str, bool], None],
     ready: asyncio.Event,
 ) -> None:
     """Keeps the world for ever. Kopf ends on SIGTERM too.
 
-    ``changed`` is called with the plural of a kind when a noun of it changed; ``listed`` for
-    objects that come out of a list again: a watch broke, and what was deleted meanwhile Kopf does
-    not tell.
+    ``changed`` is called with the plural of a kind when a noun of it changed; ``listed`` with the
+    plural of an object that comes out of a list, and whether it does so again: a watch broke. What
+    was deleted before such a list Kopf does not tell.
     """
     flags = [asyncio.Event(), asyncio.Event()]
     ours = [item for item in world.collections() if item.kind.namespaced]
@@ -110,7 +110,7 @@ def _registry(
     collections: list[Collection[Any, Any]],
     access: Access,
     changed: Callable[[str], None],
-    listed: Callable[[], None],
+    listed: Callable[[str, bool], None],
 ) -> kopf.OperatorRegistry:
     registry = kopf.OperatorRegistry()
     for collection in collections:
@@ -134,7 +134,9 @@ def _registry(
 
 
 def _handler(
-    collection: Collection[Any, Any], changed: Callable[[str], None], listed: Callable[[], None]
+    collection: Collection[Any, Any],
+    changed: Callable[[str], None],
+    listed: Callable[[str, bool], None],
 ) -> Any:
     heard: set[tuple[str, str]] = set()
 
@@ -142,8 +144,8 @@ def _handler(
         metrics.UPDATES.inc()
         meta = event["object"]["metadata"]
         key = meta.get("namespace", ""), meta["name"]
-        if event["type"] is None and key in heard:
-            listed()
+        if event["type"] is None:
+            listed(collection.kind.plural, key in heard)
         if event["type"] == "DELETED":
             heard.discard(key)
         else:

@@ -34,13 +34,14 @@ _REASONS = {429: "TooManyRequests", 409: "Conflict", 500: "InternalError"}
 class Mood:
     """What happens to a request: seconds that it waits, and the share that is answered ``status``.
 
-    ``writes``: those alone that write.
+    ``writes``: those alone that write; ``only``: those of this path.
     """
 
     delay: float = 0.0
     status: int = 0
     share: float = 0.0
     writes: bool = False
+    only: str = ""
 
     def write(self, path: Path) -> None:
         """From now on."""
@@ -48,9 +49,9 @@ class Mood:
         new.write_text(json.dumps(asdict(self)))
         new.replace(path)
 
-    def answers(self, method: str, dice: random.Random) -> int:
+    def answers(self, method: str, path: str, dice: random.Random) -> int:
         """The status that this request is answered with; 0: it goes through."""
-        concerned = not self.writes or method in _WRITES
+        concerned = (not self.writes or method in _WRITES) and self.only in ("", path)
         return self.status if concerned and dice.random() < self.share else 0
 
 
@@ -65,7 +66,7 @@ class Door:
         """One request, a watch too."""
         mood = Mood(**json.loads(self._mood.read_text()))
         await asyncio.sleep(mood.delay)
-        if status := mood.answers(request.method, self._dice):
+        if status := mood.answers(request.method, request.path, self._dice):
             return _refusal(status)
         headers = {k: v for k, v in request.headers.items() if k.lower() not in _HOP}
         body = await request.read()

@@ -50,6 +50,16 @@ class Behind(Bare):
         return path
 
 
+def open_door(lab: Behind) -> Path:
+    """A door that lets all through; the file with its mood."""
+    mood, plane = lab.run.path / "mood", lab.control_plane
+    Mood().write(mood)
+    script = [sys.executable, "-m", "chaos.door", plane.server, plane.pki.folder, mood]
+    found = lab.control_plane_host.spawn(script, {"PYTHONPATH": str(TESTS)}, "door")
+    until(lambda: "open" in found.log(), "the door before the API server")
+    return mood
+
+
 class Clocked(Programs):
     """Programs that each have a clock of its own, where there is a compiler to make it."""
 
@@ -79,8 +89,7 @@ class Stage(Scene):
     """Everything at work, and the hands that faults need."""
 
     def __init__(self, lab: Behind, router: FRR) -> None:
-        self.mood, self.router = lab.run.path / "mood", router
-        self._open_door(lab)
+        self.mood, self.router = open_door(lab), router
         self.clocked = Clocked(lab)
         super().__init__(lab, self.clocked)
         self.key = SECRET
@@ -96,13 +105,6 @@ class Stage(Scene):
         """One, at work; gone at the end, whatever happened."""
         with Behind(**OPTIONS) as lab, _router(lab) as router:
             yield Stage(lab, router)
-
-    def _open_door(self, lab: Behind) -> None:
-        Mood().write(self.mood)
-        plane = lab.control_plane
-        script = [sys.executable, "-m", "chaos.door", plane.server, plane.pki.folder, self.mood]
-        found = lab.control_plane_host.spawn(script, {"PYTHONPATH": str(TESTS)}, "door")
-        until(lambda: "open" in found.log(), "the door before the API server")
 
     def _speak_bgp(self) -> str:
         """A Service whose address is told to the router alone; the address."""
