@@ -132,15 +132,13 @@ class Allocating:
     async def prune(self, config: Config, now: str) -> list[ApiError]:
         """The ledger forgets what it need not remember, a part in each pass; what failed."""
         records = outdated(self.ledger.holdings, config.pools, now)
-        if not records:
-            return []
         try:
-            await self.ledger.forget(records)
+            if await self.ledger.forget(records):
+                self.later(PRUNED_AGAIN)
         except LedgerConflictError as conflict:
             raise await self.left_behind(conflict) from conflict
         except ApiError as error:
             return [error]
-        self.later(PRUNED_AGAIN)
         return []
 
     async def patch(self, patches: list[ServicePatch]) -> list[ApiError]:

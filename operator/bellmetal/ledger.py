@@ -106,8 +106,8 @@ class Ledger:
             raise
         return shard.metadata.resource_version
 
-    async def forget(self, records: Iterable[Holding]) -> None:
-        """Drops records of free addresses; raises as `write` does.
+    async def forget(self, records: Iterable[Holding]) -> bool:
+        """Drops records of free addresses; whether it could. Raises as `write` does.
 
         The floor is written first: a term that was once told does not begin again, also if this
         ends in the middle. Who has not read the ledger since would not know the floor; that is why
@@ -118,7 +118,7 @@ class Ledger:
             shards.setdefault(block_of(record.address), []).append(record)
         highest = max((r.term for found in shards.values() for r in found), default=0)
         if not shards or not await self._raise_floor(highest):
-            return
+            return False
         self.loads += 1  # what was decided stands on what is dropped now
         sizes = Counter(map(block_of, self.holdings))
         drops = [
@@ -128,6 +128,7 @@ class Ledger:
         for answer in await asyncio.gather(*drops, return_exceptions=True):
             if isinstance(answer, BaseException):
                 raise answer
+        return True
 
     async def _raise_floor(self, term: int) -> bool:
         """Whether the floor is at least that high, in the cluster."""

@@ -233,7 +233,7 @@ async def test_what_is_forgotten_leaves_its_term_behind() -> None:
     api = SmallApi()
     kept = holding("192.0.2.9", "shop/api", term=2)
     ledger = await written(api, FREE, kept)
-    await ledger.forget([FREE])
+    assert await ledger.forget([FREE])
     assert list(ledger.holdings.values()) == await read_again(api) == [kept]
     assert ledger.floor == (await loaded(api)).floor == FREE.term
     assert api.objects[PRUNED]["spec"] == {"block": "::/0", "floor": FREE.term}
@@ -345,9 +345,9 @@ async def test_where_the_floor_cannot_be_kept_nothing_is_forgotten_and_it_is_sai
     api = OldCluster()
     ledger = await written(api, FREE)
     with caplog.at_level(logging.ERROR):
-        await ledger.forget([FREE])
+        assert not await ledger.forget([FREE])
         count = len(api.requests)
-        await ledger.forget([FREE])
+        assert not await ledger.forget([FREE])
     assert len(api.requests) == count
     assert caplog.messages == [
         "AddressLedger/pruned: the cluster's CustomResourceDefinition does not know spec.floor:"
