@@ -37,11 +37,18 @@ from dataclasses import dataclass
 from bellmetal.addresses import IPAddress
 from bellmetal.facts import ClaimOrder
 from bellmetal.keyring import MOST, key_id
-from bellmetal_layer2.ipv6 import ALL_NODES, ETHERNET, ETHERTYPE, HEADER, HOP_LIMIT, checksum
+from bellmetal_layer2.ipv6 import (
+    ALL_NODES,
+    ALL_NODES_MAC,
+    ETHERNET,
+    ETHERTYPE,
+    HEADER,
+    HOP_LIMIT,
+    checksum,
+)
 
 MAGIC = b"BMB1"
 PORT = 7947
-ALL_NODES_MAC = bytes.fromhex("333300000001")  # RFC 2464, section 7
 _UDP_NUMBER = 17
 EVERYBODY = "*"
 TAG, KEY_ID = 16, 4

@@ -9,6 +9,7 @@ ETHERTYPE = 0x86DD
 ETHERTYPE_BYTES = ETHERTYPE.to_bytes(2, "big")
 HOP_LIMIT = 255  # no router can have forwarded a packet that still has it
 ALL_NODES = ipaddress.IPv6Address("ff02::1")
+ALL_NODES_MAC = bytes.fromhex("333300000001")  # RFC 2464, section 7
 
 ETHERNET = struct.Struct("!6s6sH")
 HEADER = struct.Struct("!IHBB16s16s")  # version and more, length, next header, hop limit, addresses

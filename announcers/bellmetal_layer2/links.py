@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from bellmetal.addresses import IPAddress
 from bellmetal.facts import Interface
 from bellmetal_layer2 import arp, filters, ipv6
-from bellmetal_layer2.sockets import Memberships, PacketSocket
+from bellmetal_layer2.sockets import Memberships, OwnKernel, PacketSocket
+
+_MESSAGE = ipv6.ETHERNET.size + ipv6.HEADER.size  # where ICMPv6 begins
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,7 @@ class Link:
 
     def __init__(self, interface: Interface, questions: Questions) -> None:
         self.memberships = Memberships(interface.index)
+        self._own_kernel = OwnKernel(interface.index)
         self._sockets: list[PacketSocket] = []
         try:
             self._arp = self._open(interface, arp.ETHERTYPE_ARP, questions.requests)
@@ -68,7 +71,11 @@ class Link:
 
     def say(self, frame: bytes) -> bool:
         """Sends an answer or announcement; False if the interface would not take it."""
-        return (self._ndp if frame[12:14] == ipv6.ETHERTYPE_BYTES else self._arp).send(frame)
+        if frame[12:14] != ipv6.ETHERTYPE_BYTES:
+            return self._arp.send(frame)
+        if frame.startswith(ipv6.ALL_NODES_MAC):
+            self._own_kernel.tell(frame[_MESSAGE:])
+        return self._ndp.send(frame)
 
     def sign(self, frame: bytes) -> bool:
         """Sends a beacon; False if the interface would not take it."""
@@ -84,3 +91,4 @@ class Link:
         for item in self._sockets:
             item.close()
         self.memberships.close()
+        self._own_kernel.close()

@@ -13,6 +13,7 @@ import struct
 from collections.abc import Callable, Sequence
 
 from bellmetal_layer2.filters import Instruction
+from bellmetal_layer2.ipv6 import HOP_LIMIT
 
 log = logging.getLogger(__name__)
 
@@ -23,6 +24,9 @@ MOST_PER_TURN = 64  # frames read before the loop gets its turn
 TURN = 0.005  # seconds after which it gets it in any case
 LONGEST = 2048
 IPV6_JOIN_GROUP, IPV6_LEAVE_GROUP = 20, 21  # linux/in6.h
+FROM_OURSELVES = 5  # linux/if_packet.h: PACKET_LOOPBACK
+ICMP6_FILTER, BLOCK_ALL = 1, b"\xff" * 32  # linux/icmpv6.h, RFC 3542, section 3.2
+NO_IPV6 = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL, errno.ENODEV, errno.ENETDOWN, errno.ENETUNREACH)
 FULL = (errno.ENOMEM, errno.ENOBUFS)  # a socket's joins are limited by net.core.optmem_max
 
 
@@ -105,12 +109,55 @@ def own(index: int) -> list[Instruction]:
     """
     return [
         (LOAD_WORD, 0, 0, FRAMES_KIND),
-        (JUMP_EQUAL, 3, 0, socket.PACKET_OUTGOING),
-        (JUMP_EQUAL, 2, 0, socket.PACKET_OTHERHOST),
+        (JUMP_EQUAL, 4, 0, socket.PACKET_OUTGOING),
+        (JUMP_EQUAL, 3, 0, socket.PACKET_OTHERHOST),
+        (JUMP_EQUAL, 2, 0, FROM_OURSELVES),
         (LOAD_WORD, 0, 0, FRAMES_INTERFACE),
         (JUMP_EQUAL, 1, 0, index),
         (RETURN, 0, 0, 0),
     ]
+
+
+class OwnKernel:
+    """Tells this node's own kernel what all others on an interface's link are told; it hears no
+    frame that we send.
+
+    What it forwards out of the interface it came from it tells the sender of by a Redirect (RFC
+    4861, section 8.2), with the MAC that it believes in. If that was the former owner's, a client
+    that sends again on an old connection would go back there, though it had heard of the new one.
+    A multicast of the scope of one interface is looped back, and never sent (RFC 4291, 2.7).
+    """
+
+    def __init__(self, index: int) -> None:
+        self._to = "ff01::1", 0, 0, index
+        self._socket: socket.socket | None = None
+
+    def tell(self, advertisement: bytes) -> None:
+        """An ICMPv6 message. A node without IPv6 forwards none, and misleads nobody."""
+        try:
+            self._socket = self._socket or self._open()
+            self._socket.sendto(advertisement, self._to)
+        except OSError as error:
+            if error.errno not in NO_IPV6:
+                log.warning("telling the node's own kernel: %s", error.strerror)
+
+    def _open(self) -> socket.socket:
+        found = socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6)
+        try:
+            found.setblocking(False)
+            found.setsockopt(socket.IPPROTO_ICMPV6, ICMP6_FILTER, BLOCK_ALL)
+            found.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_IF, self._to[3])
+            found.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS, HOP_LIMIT)
+        except OSError:
+            found.close()
+            raise
+        return found
+
+    def close(self) -> None:
+        """Closes it."""
+        if self._socket is not None:
+            self._socket.close()
+        self._socket = None
 
 
 class Memberships:

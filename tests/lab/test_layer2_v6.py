@@ -244,3 +244,26 @@ def test_a_node_dies_and_the_clients_neighbour_cache_follows(scene: Scene) -> No
         scene.endpoints(scene.lab.node_names)
     for prober in probers:
         prober.stop()
+
+
+def test_the_new_owners_kernel_sends_nobody_back_to_the_dead(scene: Scene) -> None:
+    """It forwards what kube-proxy does not know, and says to which MAC: it may know the old one."""
+    client, dead = scene.lab.client(), scene.programs.owner("web")
+    old = ["lladdr", scene.lab.node(dead).mac, "dev", "eth0", "nud", "stale"]
+    for node in scene.lab.node_names:
+        if node != dead:
+            scene.lab.node(node).run(["ip", "-6", "neigh", "replace", scene.v6, *old])
+    assert "saw" in scene.page(scene.v6)
+    scene.leave_out(dead)
+    scene.lab.kill_node(dead)
+    until(lambda: scene.neighbour_owner() not in ("", dead), "the client knows the new owner")
+    heir = scene.neighbour_owner()
+    time.sleep(4.0)  # all announcements are over, each of which would put it right
+    script = "import socket,sys; socket.create_connection((sys.argv[1], 9), 2.5)"
+    client.run([sys.executable, "-c", script, scene.v6], check=False)  # it sends again after 1 s
+    try:
+        assert scene.neighbour_owner() == heir
+        assert "saw" in scene.page(scene.v6)
+    finally:
+        scene.return_of(dead)
+        scene.endpoints(scene.lab.node_names)
