@@ -331,11 +331,13 @@ def test_what_is_lacking_is_said(changed: dict[str, Any], sentence: str) -> None
         (Mood(status=409, share=0.5, writes=True), "GET", {0}),
         (Mood(status=409, share=0.5, writes=True), "PATCH", {0, 409}),
         (Mood(status=500, share=1.0), "GET", {500}),
+        (Mood(status=500, share=1.0, only="/apis"), "GET", {500}),
+        (Mood(status=500, share=1.0, only="/api"), "GET", {0}),
     ],
 )
 def test_what_the_door_answers_itself(mood: Mood, method: str, answered: set[int]) -> None:
     dice = random.Random(1)
-    assert {mood.answers(method, dice) for _ in range(100)} == answered
+    assert {mood.answers(method, "/apis", dice) for _ in range(100)} == answered
 
 
 # --- where it comes from, and what is made of it --------------------------------------------------
