@@ -46,6 +46,7 @@ class Look:
     address: IPAddress
     due: float
     owner: str = ""
+    fresh: bool = True  # not asked for yet, and calm since it is known
     waiting: bool = False
     answers: Answers = field(default_factory=lambda: NO_ANSWERS)  # to the last question
     asked_on: tuple[str, ...] = ()
@@ -187,11 +188,12 @@ class Proof:
     # --- asking ----------------------------------------------------------------------------------
 
     def _ask(self, look: Look, now: float) -> list[VigilEffect]:
-        owner = self._owner_of(look.address)
+        owner, fresh, look.fresh = self._owner_of(look.address), look.fresh, False
         if owner != look.owner:
             look.owner, look.seen, look.misses = owner, False, 0
-            self._schedule(look, now + (CALM if owner else self._later))
-            return self._clear(look)
+            if not (owner and fresh):
+                self._schedule(look, now + (CALM if owner else self._later))
+                return self._clear(look)
         on = self._where(look, now) if owner else []
         asks = [a for n in on if (a := ask_who(look.address, self._interfaces[n])) is not None]
         if not asks:

@@ -14,7 +14,7 @@ from bellmetal.facts import Doubt, DoubtKind, Proved
 from bellmetal_layer2 import arp, ndp
 from bellmetal_layer2.kin import Kin
 from bellmetal_layer2.probes import Ask, Defend, Forbid, Tallied
-from bellmetal_layer2.proof import CALM, DOUBTFUL, EVERY, SPREAD, Proof
+from bellmetal_layer2.proof import ANSWER, CALM, DOUBTFUL, EVERY, SPREAD, Proof
 from bellmetal_layer2.proxies import Proxies
 from layer2_lan import LAN0, N2, N3, STRANGER, Device, Lan
 
@@ -71,6 +71,13 @@ def test_without_one_it_is_not_asked() -> None:
     it.wait(BEGIN)
     assert it.did(Ask) == []
     assert it.watch.proved == Proved(0, 0)
+
+
+@BOTH
+def test_the_first_question_waits_for_calm_but_once(address: IPAddress) -> None:
+    it = lan(address, Device(N2, {address}))
+    it.wait(CALM + SPREAD + ANSWER + 0.2)
+    assert it.watch.proved == Proved(1, 1)
 
 
 @BOTH
@@ -155,7 +162,8 @@ def test_nothing_is_judged_for_three_seconds_after_the_owner_has_changed() -> No
     it.wait(BEGIN)
     assert len(it.watch.doubts) == 1
     it.owners[IP] = "n3"
-    it.wait(DOUBTFUL)
+    while it.watch.doubts:
+        it.wait(0.1)
     moved = it.now
     it.done.clear()
     it.wait(CALM - 1.0)
