@@ -87,7 +87,7 @@ class Controller:
         self.endpoints.collection = self.world.endpoint_slices
         self.loaded = self.leading = False
         self._looked = -math.inf  # when our own last list of all began
-        self._heard: dict[str, float] = {}  # when Kopf first told of its own, by plural
+        self._heard: dict[str, float] = {}  # when Kopf had first listed itself, by plural
         self._look_again: float | None = None  # when what is observed will have lasted
         self._rows_news: asyncio.TimerHandle | None = None
         self.allocating = Allocating(

@@ -37,9 +37,9 @@ async def watch(
 ) -> None:
     """Keeps the world for ever. Kopf ends on SIGTERM too.
 
-    ``changed`` is called with the plural of a kind when a noun of it changed; ``listed`` with the
-    plural of an object that comes out of a list, and whether it does so again: a watch broke. What
-    was deleted before such a list Kopf does not tell.
+    ``changed`` is called with the plural of a kind when a noun of it changed; ``listed`` when Kopf
+    has listed a kind, and whether for an object again: a watch broke. What was deleted before such
+    a list Kopf does not tell.
     """
     flags = [asyncio.Event(), asyncio.Event()]
     ours = [item for item in world.collections() if item.kind.namespaced]
@@ -144,8 +144,8 @@ def _handler(
         metrics.UPDATES.inc()
         meta = event["object"]["metadata"]
         key = meta.get("namespace", ""), meta["name"]
-        if event["type"] is None:
-            listed(collection.kind.plural, key in heard)
+        if event["type"] is None or not heard:  # a first event says too that it has listed
+            listed(collection.kind.plural, event["type"] is None and key in heard)
         if event["type"] == "DELETED":
             heard.discard(key)
         else:
