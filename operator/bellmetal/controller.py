@@ -322,10 +322,9 @@ class Controller:
     def _is_unheard(self) -> bool:
         """Whether there is a kind of which Kopf had not listed when we did: what was deleted in
         between, nobody tells. Kinds of which there is nothing cannot tell, and need not."""
-        kinds = (item for item in self.world.collections() if item is not self.endpoints.collection)
         return any(
             item.nouns and self._heard.get(item.kind.plural, math.inf) >= self._looked
-            for item in kinds
+            for item in self.world.told_by_kopf()
         )
 
     async def _relist(self) -> None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Awaitable, Iterable
 from typing import Any, NoReturn
 
 from bellmetal import resources
@@ -75,14 +75,8 @@ class Ledger:
 
     async def add(self, holdings: Iterable[Holding]) -> None:
         """Writes more in the same pass."""
-        shards: dict[IPNetwork, list[Holding]] = {}
-        for holding in holdings:
-            shards.setdefault(block_of(holding.address), []).append(holding)
-        writes = [self._write_shard(block, entries) for block, entries in shards.items()]
-        answers = await asyncio.gather(*writes, return_exceptions=True)
-        for answer in answers:
-            if isinstance(answer, BaseException):
-                raise answer
+        shards = _by_block(holdings)
+        await _all(self._write_shard(block, entries) for block, entries in shards.items())
 
     async def confirm(self, addresses: Iterable[IPAddress]) -> None:
         """Raises LedgerConflictError if somebody else has written the shards of these addresses.
@@ -113,21 +107,16 @@ class Ledger:
         ends in the middle. Who has not read the ledger since would not know the floor; that is why
         only records that are older than any leader's knowledge may be dropped (`pruning.py`).
         """
-        shards: dict[IPNetwork, list[Holding]] = {}
-        for record in records:
-            shards.setdefault(block_of(record.address), []).append(record)
+        shards = _by_block(records)
         highest = max((r.term for found in shards.values() for r in found), default=0)
         if not shards or not await self._raise_floor(highest):
             return False
         self.loads += 1  # what was decided stands on what is dropped now
         sizes = Counter(map(block_of, self.holdings))
-        drops = [
+        await _all(
             self._drop(block, found, whole=len(found) == sizes[block])
             for block, found in shards.items()
-        ]
-        for answer in await asyncio.gather(*drops, return_exceptions=True):
-            if isinstance(answer, BaseException):
-                raise answer
+        )
         return True
 
     async def _raise_floor(self, term: int) -> bool:
@@ -210,6 +199,21 @@ class Ledger:
                 log.error("AddressLedger/%s spec.entries: %s; the entry is ignored", name, error)
                 continue
             self.holdings[holding.address] = holding
+
+
+def _by_block(holdings: Iterable[Holding]) -> dict[IPNetwork, list[Holding]]:
+    """What belongs into each shard."""
+    found: dict[IPNetwork, list[Holding]] = {}
+    for holding in holdings:
+        found.setdefault(block_of(holding.address), []).append(holding)
+    return found
+
+
+async def _all(writes: Iterable[Awaitable[None]]) -> None:
+    """Lets all of them end, then raises the first failure."""
+    for answer in await asyncio.gather(*writes, return_exceptions=True):
+        if isinstance(answer, BaseException):
+            raise answer
 
 
 def shard_name(block: IPNetwork) -> str:

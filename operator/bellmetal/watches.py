@@ -42,12 +42,8 @@ async def watch(
     a list Kopf does not tell.
     """
     flags = [asyncio.Event(), asyncio.Event()]
-    ours = [item for item in world.collections() if item.kind.namespaced]
-    everywhere = [
-        item
-        for item in world.collections()
-        if not item.kind.namespaced and item is not world.endpoint_slices
-    ]
+    ours = [item for item in world.told_by_kopf() if item.kind.namespaced]
+    everywhere = [item for item in world.told_by_kopf() if not item.kind.namespaced]
     async with asyncio.TaskGroup() as group:
         group.create_task(
             kopf.operator(

@@ -122,6 +122,10 @@ class World:
             self.l2_statuses,
         )
 
+    def told_by_kopf(self) -> tuple[Collection[Any, Any], ...]:
+        """All but EndpointSlices, which come by our own watch."""
+        return tuple(item for item in self.collections() if item is not self.endpoint_slices)
+
     async def load(self, client: Client, namespace: str) -> bool:
         """Lists everything; whether anything differed from what was known."""
         changed = False

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from bellmetal.controller import SECOND_LOOK
-from bellmetal.watches import DEAF
 from chaos.door import Mood
 from chaos.stage import Behind, open_door
 from kube.scene import ACCOUNT, Scene
@@ -38,6 +37,13 @@ def late() -> Iterator[tuple[Scene, Path]]:
         yield scene, mood
 
 
+def asked(scene: Scene, since: int = 0) -> set[tuple[str, str]]:
+    """Verb and resource of all that controllers have asked for, from a place in the audit log."""
+    events = scene.lab.control_plane.audit_events()[since:]
+    ours = [item for item in events if item["user"].get("username") == ACCOUNT]
+    return {(e["verb"], e["objectRef"]["resource"]) for e in ours if "objectRef" in e}
+
+
 def test_a_service_that_went_before_kopf_listed_is_missed_within_seconds(
     late: tuple[Scene, Path],
 ) -> None:
@@ -57,13 +63,12 @@ def test_once_kopf_has_listed_all_is_not_listed_again(late: tuple[Scene, Path]) 
     scene.start()
     until(lambda: scene.said("leading"), "it leads")
     Mood().write(mood)
-    time.sleep(DEAF + 1.0)
+    until(lambda: ("watch", "ipaddresspools") in asked(scene), "Kopf has listed what it watches")
+    began = scene.mark()
     scene.pool("lan", "LAN.200-LAN.209")
     scene.service("web")
     scene.wait_shows("web", "LAN.200")
-    time.sleep(2 * SECOND_LOOK)  # one more list, as Kopf was later
+    until(lambda: asked(scene, began) >= LISTS, "as Kopf was later, all is listed once more")
     began = scene.mark()
-    time.sleep(3 * SECOND_LOOK)
-    asked = scene.lab.control_plane.audit_events()[began:]
-    ours = [item for item in asked if item["user"].get("username") == ACCOUNT]
-    assert {(item["verb"], item["objectRef"]["resource"]) for item in ours} & LISTS == set()
+    time.sleep(3 * SECOND_LOOK)  # the pauses between two lists grow: the next ones end before that
+    assert asked(scene, began) & LISTS == set()

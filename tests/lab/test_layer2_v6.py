@@ -12,6 +12,7 @@ from ipaddress import IPv6Address
 
 import pytest
 
+from bellmetal_layer2.schedule import REPEATS
 from lab import netns
 from lab.bare import Bare
 from lab.endpoints import WEB_PORT, endpoint_slice
@@ -258,7 +259,7 @@ def test_the_new_owners_kernel_sends_nobody_back_to_the_dead(scene: Scene) -> No
     scene.lab.kill_node(dead)
     until(lambda: scene.neighbour_owner() not in ("", dead), "the client knows the new owner")
     heir = scene.neighbour_owner()
-    time.sleep(4.0)  # all announcements are over, each of which would put it right
+    time.sleep(REPEATS[-1] + 0.5)  # until the last announcement: each of them would put it right
     script = "import socket,sys; socket.create_connection((sys.argv[1], 9), 2.5)"
     client.run([sys.executable, "-c", script, scene.v6], check=False)  # it sends again after 1 s
     try:
