@@ -20,6 +20,7 @@ IPS, POOL, SHARE = (
 )
 WISH = "bellmetal.io/"
 SIX = "fd00:bad::"
+OLD = "fd00:dead::"  # of no other test: its records are planted
 
 
 def reasons(scene: Scene, name: str) -> list[str]:
@@ -207,8 +208,8 @@ def test_of_very_many_free_addresses_the_longest_free_are_forgotten_but_not_thei
 ) -> None:
     old, new = "2026-01-01T00:00:00Z", "2026-02-01T00:00:00Z"
     kept = plant(scene.rest, "2001:db8:1::", pruning.KEPT, new)
-    (gone,) = plant(scene.rest, SIX, pruning.AT_ONCE, old, term=7)
-    dual(scene)
+    (gone,) = plant(scene.rest, OLD, pruning.AT_ONCE, old, term=7)
+    scene.pool("lan", f"{OLD}1-{OLD}9")
     restart(scene)
 
     def names() -> set[str]:
@@ -217,9 +218,9 @@ def test_of_very_many_free_addresses_the_longest_free_are_forgotten_but_not_thei
     until(lambda: gone not in names(), f"{gone} is deleted")
     assert names() >= {*kept, PRUNED}
     scene.service("six", ipFamilies=["IPv6"])
-    scene.wait_shows("six", f"{SIX}1")
+    scene.wait_shows("six", f"{OLD}1")
     shard = scene.rest.get(f"{LEDGERS}/{gone}")
-    assert shard["spec"]["entries"][f"{SIX}1"]["term"] == 8
+    assert shard["spec"]["entries"][f"{OLD}1"]["term"] == 8
     for name in kept:
         scene.rest.request("DELETE", f"{LEDGERS}/{name}")
 

@@ -379,6 +379,7 @@ async def test_a_peer_that_calls_ten_times_a_second(stage: Stage) -> None:
         await call.say(HELLO)
         await asyncio.sleep(0.1)
         call.close()
+    await soon(lambda: not stage.established("nervous"), "the last call's end to be noticed")
     facts = stage.facts("nervous")
     assert facts.trouble in (SessionTrouble.RESET, SessionTrouble.WAITING)
     assert 1 <= facts.flaps <= 4, "while it waits it refuses"
