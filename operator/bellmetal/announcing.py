@@ -32,14 +32,13 @@ from bellmetal.reconciler import AgainError
 from bellmetal.slices import SliceReader
 from bellmetal.spread import Counts
 from bellmetal.standing import Standing, owners_of, standings
+from bellmetal.superseded import Superseded
 from bellmetal.tenures import reason, succeed
 from bellmetal.tidying import Picture, Tidying
 from bellmetal.world import World
 from bellmetal.writer import ServicePatch, Writer, condition_patches, not_announced
 
 log = logging.getLogger(__name__)
-
-TIDY_AFTER = 3.0  # seconds that a ServiceL2Status may contradict the owner
 
 
 @dataclass(slots=True)
@@ -56,8 +55,8 @@ class Announcing:
     tell: Callable[[list[ServicePatch]], Awaitable[list[ApiError]]]
     later: Callable[[float], None]
     tidying: Tidying
+    superseded: Superseded
     beside: Callable[[], Beside]
-    _superseded: dict[str, float] = field(default_factory=dict)  # ServiceL2Status → since when
     _reader: SliceReader = field(default_factory=SliceReader)
     _fulfilment: Fulfilment = field(init=False)
     express: ExpressAnnouncing = field(init=False)
@@ -116,7 +115,7 @@ class Announcing:
         await self._tell_unannounced(cluster, intents)
         await self._tell_doubts(cluster, allocations)
         if beside.alone:
-            await self._tidy_statuses(owners_of(intents.announcements, standing, claims))
+            self.superseded.look(owners_of(intents.announcements, standing, claims), now)
 
     async def observe(self, companion: Companion) -> None:
         """Another one decides: nothing is ours to announce, or not any more; speakers learn whom to
@@ -172,22 +171,3 @@ class Announcing:
         await self.ledger.add(raised)
         for address in moved:
             OWNER_CHANGES.add(address, 1)
-
-    async def _tidy_statuses(self, owners: Mapping[str, frozenset[str]]) -> None:
-        """Removes what dead nodes left: statuses of nodes that own nothing of the Service.
-
-        Only after a while: the row of a new owner may be seen before the report that explains it.
-        """
-        now = asyncio.get_running_loop().time()
-        since, self._superseded = self._superseded, {}
-        for body in list(self.world.l2_statuses.nouns.values()):
-            status, name = body.status, body.metadata.name
-            service = f"{status.service_namespace}/{status.service_name}"
-            if not status.node or status.node in owners.get(service, frozenset()):
-                continue
-            self._superseded[name] = since.get(name, now)
-            if name not in since:
-                self.later(TIDY_AFTER)
-            elif now - since[name] >= TIDY_AFTER * 0.99:
-                await self.writer.delete_l2_status(name)
-                self.world.l2_statuses.remove(body.key)

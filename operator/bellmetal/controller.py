@@ -36,6 +36,7 @@ from bellmetal.page.inside import open_page
 from bellmetal.reconciler import Reconciler
 from bellmetal.settings import ControllerSettings
 from bellmetal.states import Program, States
+from bellmetal.superseded import Superseded
 from bellmetal.tidying import Tidying
 from bellmetal.turns import collect_seldom
 from bellmetal.unrest import Unrest
@@ -108,6 +109,7 @@ class Controller:
             self._tell,
             self._poke_later,
             Tidying(client, self.namespace),
+            Superseded(client, self.namespace, self.world, self._poke_later),
             lambda: self.companion.stage,
         )
 
@@ -277,6 +279,7 @@ class Controller:
             asyncio.create_task(self.states.run()),
             asyncio.create_task(self.departed.run()),
             asyncio.create_task(self.announcing.tidying.run()),
+            asyncio.create_task(self.announcing.superseded.run()),
         ]
         self.leading = True
         try:

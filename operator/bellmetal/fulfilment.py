@@ -42,17 +42,14 @@ class Fulfilment:
 
     async def settle(self, verdicts: Iterable[Verdict], now: float) -> None:
         """Takes fired orders away and tells what became of them; raises ApiError."""
-        failed: list[ApiError] = []
-        for verdict in verdicts:
-            try:
-                gone = await self.writer.take_away(verdict.service, MOVE_TO, verdict.node)
-            except ApiError as error:
-                failed.append(error)
-                continue
-            if gone is None:  # somebody changed or withdrew it: news will come
-                continue
-            self.world.services.take(gone)
-            self._begin(verdict, now)
+        fired, failed = list(verdicts), []
+        taken = await self.writer.take_away(MOVE_TO, ((item.service, item.node) for item in fired))
+        for verdict, gone in zip(fired, taken, strict=True):
+            if isinstance(gone, ApiError):
+                failed.append(gone)
+            elif gone is not None:  # else somebody changed or withdrew it: news will come
+                self.world.services.take(gone)
+                self._begin(verdict, now)
         self._confirm(now)
         if failed:
             raise failed[0]

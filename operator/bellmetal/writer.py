@@ -1,4 +1,4 @@
-"""What the controller writes: Service status (one PATCH each), slices, superseded statuses.
+"""What the controller writes: Service status (one PATCH each), pools' status, slices.
 
 May live here: turning decisions into writes, and only those that change something.
 May not: deciding.
@@ -10,7 +10,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Container, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from bellmetal import kube, resources
 from bellmetal.addresses import IPAddress
@@ -25,6 +25,7 @@ from bellmetal.packing import SliceChanges
 log = logging.getLogger(__name__)
 
 IN_FLIGHT = 32  # writes at the same time
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +180,6 @@ class Writer:
         self._changed: set[str] = set()  # slices that were not stored as they were written
         self._slices = f"/apis/bellmetal.io/v1alpha1/namespaces/{namespace}/announcementslices"
         self._pools = f"/apis/metallb.io/v1beta1/namespaces/{namespace}/ipaddresspools"
-        self._statuses = f"/apis/metallb.io/v1beta1/namespaces/{namespace}/servicel2statuses"
 
     async def patch_services(
         self, patches: Iterable[ServicePatch]
@@ -206,26 +206,31 @@ class Writer:
         return done, failed
 
     async def take_away(
-        self, service: Service, annotation: str, value: str
-    ) -> resources.Service | None:
-        """Removes an annotation while it still says so; the Service as it is then.
+        self, annotation: str, values: Iterable[tuple[Service, str]]
+    ) -> list[resources.Service | ApiError | None]:
+        """Removes an annotation of each Service while it still says that value; the Services in
+        this order, as they are then.
 
         None: it says something else by now, or the Service is gone. The right to write its status
         is enough: the API server takes annotations from such a write, too.
         """
-        path = f"/api/v1/namespaces/{service.namespace}/services/{service.name}/status"
         where = "/metadata/annotations/" + annotation.replace("~", "~0").replace("/", "~1")
-        body = [
-            {"op": "test", "path": "/metadata/uid", "value": service.uid},
-            {"op": "test", "path": where, "value": value},
-            {"op": "remove", "path": where},
-        ]
-        try:
-            return await self._client.patch(resources.Service, path, body, kind=JSON_PATCH)
-        except ApiError as error:
-            if error.gone or error.conflict or error.code == 422:  # 422: a test of it failed
-                return None
-            raise
+
+        async def one(service: Service, value: str) -> resources.Service | ApiError | None:
+            path = f"/api/v1/namespaces/{service.namespace}/services/{service.name}/status"
+            body = [
+                {"op": "test", "path": "/metadata/uid", "value": service.uid},
+                {"op": "test", "path": where, "value": value},
+                {"op": "remove", "path": where},
+            ]
+            try:
+                return await self._client.patch(resources.Service, path, body, kind=JSON_PATCH)
+            except ApiError as error:
+                if error.gone or error.conflict or error.code == 422:  # 422: a test of it failed
+                    return None
+                return error
+
+        return await self._all(one(service, value) for service, value in values)
 
     async def patch_pools(
         self, statuses: Mapping[str, resources.IPAddressPoolStatus]
@@ -283,16 +288,16 @@ class Writer:
             message = "AnnouncementSlice/%s is not stored as it was written: apply the new CRDs"
             log.error(message, name, extra={"op": "slices"})
 
-    async def delete_l2_status(self, name: str) -> None:
-        """Removes a ServiceL2Status whose node no longer owns the address."""
-        await self._client.delete(f"{self._statuses}/{name}")
+    async def _all(self, writes: Iterable[Awaitable[T]]) -> list[T]:
+        """What they return, in this order; raises the first failure when all have ended."""
 
-    async def _all(self, writes: Iterable[Awaitable[None]]) -> None:
-        async def bounded(write: Awaitable[None]) -> None:
+        async def bounded(write: Awaitable[T]) -> T:
             async with self._slots:
-                await write
+                return await write
 
-        answers = await asyncio.gather(*map(bounded, writes), return_exceptions=True)
-        for answer in answers:
+        found: list[T] = []
+        for answer in await asyncio.gather(*map(bounded, writes), return_exceptions=True):
             if isinstance(answer, BaseException):
                 raise answer
+            found.append(answer)
+        return found

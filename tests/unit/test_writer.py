@@ -398,15 +398,6 @@ async def test_a_slice_that_somebody_else_wrote_is_a_conflict() -> None:
     assert caught.value.conflict
 
 
-async def test_a_superseded_status_is_deleted_and_one_that_is_gone_is_fine() -> None:
-    api = SmallApi()
-    api.put(f"{STATUSES}/l2-a", resources.ServiceL2Status(metadata=resources.Metadata("l2-a")))
-    carried = Writer(api, "metallb-system", World("", False).slices)
-    await carried.delete_l2_status("l2-a")
-    await carried.delete_l2_status("l2-a")
-    assert api.objects == {}
-
-
 async def test_what_something_has_left_is_written_after_where_it_came() -> None:
     api = SmallApi()
     carried = Writer(api, "metallb-system", World("", False).slices)
