@@ -12,7 +12,9 @@ from typing import Any
 import msgspec
 
 from bellmetal import resources
+from bellmetal.addresses import block_of, parse_address
 from bellmetal.config import DRAIN, MOVE_TO
+from bellmetal.ledger import shard_name
 from builders import LONG_AGO, NOW, metadata, node_object, service_object, slice_object
 from small_api import Json, SmallApi
 
@@ -120,9 +122,11 @@ class Stage(SmallApi):
     def ledger(self, address: str, *owners: tuple[str, str, str]) -> None:
         tenures = [resources.LedgerTenure(*item) for item in owners]
         entry = resources.LedgerEntry(1, "main", owners=tenures)
-        spec = resources.AddressLedgerSpec("192.0.2.0/24", {address: entry})
-        body = resources.AddressLedger(metadata=metadata(f"{OWN}/ipv4-192.0.2.0"), spec=spec)
-        self.put(f"{INTERNAL}/addressledgers/ipv4-192.0.2.0", body)
+        block = block_of(parse_address(address))
+        spec = resources.AddressLedgerSpec(str(block), {address: entry})
+        meta = metadata(f"{OWN}/{shard_name(block)}")
+        body = resources.AddressLedger(metadata=meta, spec=spec)
+        self.put(f"{INTERNAL}/addressledgers/{shard_name(block)}", body)
 
     def event(self, key: str, reason: str, message: str) -> None:
         namespace, name = key.split("/")

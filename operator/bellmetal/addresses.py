@@ -16,7 +16,7 @@ from typing import TypeAlias
 IPAddress: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 IPNetwork: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 
-LEDGER_BLOCK_BITS = 8  # a ledger shard holds a block of 256 addresses
+LEDGER_BLOCK_BITS = 5  # a ledger shard holds a block of 32 addresses: each write costs all of it
 
 
 class Family(enum.Enum):
@@ -136,7 +136,7 @@ def count_buggy(entry: Range) -> int:
 
 
 def block_of(address: IPAddress) -> IPNetwork:
-    """The block of 256 addresses (a /24 or a /120) that shares a ledger shard with it."""
+    """The block of 32 addresses (a /27 or a /123) that shares a ledger shard with it."""
     return ipaddress.ip_network((address, address.max_prefixlen - LEDGER_BLOCK_BITS), strict=False)
 
 

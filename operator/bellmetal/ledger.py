@@ -1,6 +1,6 @@
 """The AddressLedger: compare-and-swap on its shards, so that no two leaders give one address.
 
-A shard holds a block of 256 addresses (a /24 or a /120), whatever their pool: an address has
+A shard holds a block of 32 addresses (a /27 or a /123), whatever their pool: an address has
 exactly one shard, also while pools are renamed, split or seen differently by two leaders.
 
 What is forgotten of free addresses leaves the highest of its terms behind, in the object `pruned`:
@@ -217,11 +217,11 @@ async def _all(writes: Iterable[Awaitable[None]]) -> None:
 
 
 def shard_name(block: IPNetwork) -> str:
-    """``ipv4-192.0.2.0`` or ``ipv6-`` and 30 hexadecimal digits of the prefix."""
+    """``ipv4-192.0.2.64`` or ``ipv6-`` and the 32 hexadecimal digits of the first address."""
     first = block.network_address
     if first.version == 4:
         return f"ipv4-{first}"
-    return f"ipv6-{first.packed.hex()[:-2]}"
+    return f"ipv6-{first.packed.hex()}"
 
 
 def _merge_entry(holding: Holding) -> dict[str, Any]:

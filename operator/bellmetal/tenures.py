@@ -14,7 +14,7 @@ from bellmetal.holdings import Holding, Tenure
 from bellmetal.intents import Announcement
 from bellmetal.standing import Standing
 
-MOST = 5  # owners that are remembered, so that a shard of 256 addresses stays small
+MOST = 5  # owners that are remembered, so that a shard of 32 addresses stays small
 LONGEST = 160  # characters of a reason
 FIRST = "first"
 

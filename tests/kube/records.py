@@ -10,7 +10,7 @@ from lab.programs import NAMESPACE
 from lab.rest import Rest
 
 LEDGERS = f"/apis/bellmetal.io/v1alpha1/namespaces/{NAMESPACE}/addressledgers"
-BLOCK = 256
+BLOCK = 32
 
 
 def plant(rest: Rest, first: str, count: int, freed: str, term: int = 1) -> list[str]:

@@ -123,7 +123,7 @@ class Cluster(Scene):
         self.delete(name)
 
     def other_block(self) -> None:
-        """The first address of a block of 256."""
+        """The first address of a block."""
         number = next(self._numbers)
         name = f"block-{number}"
         self.pool(name, f"198.51.{number}.0/24", autoAssign=False)

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from bellmetal.addresses import block_of, parse_address
+from bellmetal.ledger import shard_name
 from kube.scene import (
     ANNOUNCED,
     POOL_ANNOTATION,
@@ -91,7 +93,8 @@ def test_a_restart_with_a_hundred_services_writes_nothing(scene: Scene) -> None:
     assert now == was
     assert {name: found for name, found in scene.all_shown().items() if name != "next"} == before
     about = {(w["objectRef"]["resource"], _subject(w)) for w in scene.writes(began)}
-    shard = f"ipv4-{scene.lab.address(254, 0)}"
+    [address] = scene.shown("next")
+    shard = shard_name(block_of(parse_address(address)))
     assert about == {
         ("services", "next"),
         ("events", "next"),

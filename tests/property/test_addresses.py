@@ -103,5 +103,5 @@ def test_ranges_overlap_when_an_address_is_in_both(one: Range, other: Range) -> 
 def test_an_address_is_in_its_block_and_all_of_the_block_share_it(address: IPAddress) -> None:
     block = block_of(address)
     assert address in block
-    assert block.num_addresses == 256
+    assert block.num_addresses == 32
     assert block_of(block[0]) == block_of(block[-1]) == block

@@ -139,9 +139,9 @@ def test_how_many_addresses_are_buggy(text: str, count: int) -> None:
 
 @pytest.mark.parametrize(
     ("address", "block"),
-    [("192.0.2.77", "192.0.2.0/24"), ("2001:db8::1:23", "2001:db8::1:0/120")],
+    [("192.0.2.77", "192.0.2.64/27"), ("2001:db8::1:23", "2001:db8::1:20/123")],
 )
-def test_a_block_holds_256_addresses(address: str, block: str) -> None:
+def test_a_block_holds_32_addresses(address: str, block: str) -> None:
     assert str(block_of(parse_address(address))) == block
 
 

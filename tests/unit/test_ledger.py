@@ -41,9 +41,9 @@ async def read_again(api: SmallApi) -> list[Holding]:
 @pytest.mark.parametrize(
     ("address", "name"),
     [
-        ("192.0.2.77", "ipv4-192.0.2.0"),
-        ("2001:db8::1:23", "ipv6-20010db8000000000000000000010000"[:-2]),
-        ("::", "ipv6-" + "0" * 30),
+        ("192.0.2.77", "ipv4-192.0.2.64"),
+        ("2001:db8::1:23", "ipv6-20010db8000000000000000000010020"),
+        ("::", "ipv6-" + "0" * 32),
     ],
 )
 def test_the_name_of_a_shard_is_that_of_its_block(address: str, name: str) -> None:
@@ -62,7 +62,7 @@ async def test_a_shard_that_is_not_there_is_made() -> None:
             "kind": "AddressLedger",
             "metadata": {"name": "ipv4-192.0.2.0", "labels": {"app": "metallb"}},
             "spec": {
-                "block": "192.0.2.0/24",
+                "block": "192.0.2.0/27",
                 "entries": {
                     "192.0.2.1": {
                         "term": 3,
@@ -177,7 +177,7 @@ async def test_an_entry_that_is_rubbish_is_said_and_hides_no_other(
     entries = {"web": resources.LedgerEntry(1), "192.0.2.1": resources.LedgerEntry(2, "main")}
     body = resources.AddressLedger(
         metadata=resources.Metadata(name="ipv4-192.0.2.0"),
-        spec=resources.AddressLedgerSpec("192.0.2.0/24", entries),
+        spec=resources.AddressLedgerSpec("192.0.2.0/27", entries),
     )
     api.put(SHARD, body)
     with caplog.at_level(logging.ERROR):
