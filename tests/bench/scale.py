@@ -22,7 +22,17 @@ from bench.figures import cpu, percentile, rss
 from bench.load import ENDPOINT_SLICES, MAKERS, Load, each
 from bench.rows import Row, Values
 from bench.table import COUNT, MEGABYTES, MILLISECONDS, PERCENT, SECONDS, TIMES, Wish
-from bench.thousands import CHANGED, MOST, NODES, USUAL, Thousands, node_object, received, written
+from bench.thousands import (
+    CHANGED,
+    MOST,
+    NODES,
+    USUAL,
+    Thousands,
+    node_object,
+    received,
+    since,
+    written,
+)
 from lab.endpoints import endpoint_slice
 from lab.programs import NAMESPACE
 
@@ -145,7 +155,7 @@ async def _during(
         "during99": percentile(waits, 0.99),
         "busy": (cpu(pid) - spent) / took,
         "slices": written("announcementslices", before, after, (*CHANGED, "POST")) / took,
-        "came": max(received(at, node) - came[node] for node in at.speakers) / took,
+        "came": max(since(came[node], received(at, node)) for node in at.speakers) / took,
     }
 
 
@@ -192,7 +202,7 @@ async def held(at: Thousands, load: Load) -> Values:
         await load.services(names)
         await load.endpoints(names, at.serving)
         await load.wait(lambda count=count: len(load.shown) == count, "all addresses")  # type: ignore[misc]
-        await asyncio.sleep(2 * QUIET)
+        await _all_told(at)
         found |= await _again(at, load, "half" if count == HALF else "all")
     await _at_rest(load)
     found |= await _one_more(at, load)
@@ -238,6 +248,14 @@ async def _at_rest(load: Load) -> None:
         await asyncio.sleep(QUIET)
 
 
+async def _all_told(at: Thousands) -> None:
+    """Until no Service is written any more: people are told slowly, and not by who starts next."""
+    before = -1
+    while (now := written("services", {}, at.requests())) != before:
+        before = now
+        await asyncio.sleep(2 * QUIET)
+
+
 async def _one_more(at: Thousands, load: Load) -> dict[str, Any]:
     """Singles: from the POST to the address, from that to its first ARP announcement or reply."""
     answers = []
@@ -279,7 +297,7 @@ async def _speakers(at: Thousands, load: Load) -> dict[str, Any]:
         body = {"metadata": {"annotations": {"example.com/changed": str(number)}}}
         await load.client.request("PATCH", path, body, content_type=MERGE)
         await asyncio.sleep(0.1)
-    came = max(received(at, node) - before[node] for node in at.speakers)
+    came = max(since(before[node], received(at, node)) for node in at.speakers)
     return {"speaker": most, "cpu": used, "bytes": came * 120}
 
 

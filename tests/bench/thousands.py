@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any, ClassVar, TypeAlias
 
@@ -117,8 +118,17 @@ def written(
     return sum(after.get((verb, resource), 0) - before.get((verb, resource), 0) for verb in verbs)
 
 
-def received(at: Thousands, node: str) -> int:
-    """Bytes that a node's programs have received from the API server."""
-    said = at.lab.node(node).run(["ss", "-tinH", "dport", "=", ":6443"]).stdout
-    words = [word for word in said.split() if word.startswith("bytes_received:")]
-    return sum(int(word.partition(":")[2]) for word in words)
+def received(at: Thousands, node: str) -> Counter[str]:
+    """Bytes that each connection of a node's programs has received from the API server."""
+    found: Counter[str] = Counter()
+    for line in at.lab.node(node).run(["ss", "-OtinH", "dport", "=", ":6443"]).stdout.splitlines():
+        words = line.split()
+        for word in words:
+            if word.startswith("bytes_received:"):
+                found[words[3]] = int(word.partition(":")[2])  # 3: its own address and port
+    return found
+
+
+def since(before: Counter[str], after: Counter[str]) -> int:
+    """Bytes that came between two such counts; connections that ended meanwhile say nothing."""
+    return sum((after - before).values())
