@@ -115,7 +115,7 @@ class Announcing:
         await self._tell_unannounced(cluster, intents)
         await self._tell_doubts(cluster, allocations)
         if beside.alone:
-            self.superseded.look(owners_of(intents.announcements, standing, claims), now)
+            self.superseded.look(owners_of(intents.announcements, standing, claims))
 
     async def observe(self, companion: Companion) -> None:
         """Another one decides: nothing is ours to announce, or not any more; speakers learn whom to

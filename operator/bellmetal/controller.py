@@ -53,7 +53,6 @@ log = logging.getLogger(__name__)
 COMPONENT = "metallb-controller"
 RELIST_EVERY = 600.0  # seconds; finds what a broken watch lost
 SECOND_LOOK = 5.0  # seconds; Kopf's watches come back later than the API
-ROWS_LATER = 1.0  # seconds from the news of a ServiceL2Status to a look at all of them
 TOLD_AT_ONCE = 32  # Services that are told what is for people, before new ones are looked at
 DRAIN = 3.0  # seconds that events may take at the end
 
@@ -90,7 +89,6 @@ class Controller:
         self._looked = -math.inf  # when our own last list of all began
         self._heard: dict[str, float] = {}  # when Kopf had first listed itself, by plural
         self._look_again: float | None = None  # when what is observed will have lasted
-        self._rows_news: asyncio.TimerHandle | None = None
         self.allocating = Allocating(
             self.world,
             self.ledger,
@@ -200,12 +198,11 @@ class Controller:
         return failed
 
     def _changed(self, plural: str) -> None:
-        """News of a kind. Thousands of rows, which are for people, do not take a pass each."""
-        loop = asyncio.get_running_loop()
+        """News of a kind. Thousands of rows, which are for people, need no pass."""
         if plural != L2_STATUSES.plural or self.announcing.awaits_rows:
             self.reconciler.poke()
-        elif self._rows_news is None or self._rows_news.when() <= loop.time():
-            self._rows_news = loop.call_later(ROWS_LATER, self.reconciler.poke)
+        elif self.leading:
+            self.announcing.superseded.heard()
 
     def _poke_later(self, delay: float) -> None:
         asyncio.get_running_loop().call_later(delay, self.reconciler.poke)

@@ -1,14 +1,16 @@
 """ServiceL2Status rows of nodes that own nothing of the Service any more: what dead nodes left.
 
 A speaker removes its own rows; who is dead cannot. They may be thousands at once, and new Services
-wait for no pass that removes rows: passes look, the deletions are done beside them, slowly. What is
-removed by mistake its speaker writes again. May not live here: who owns what (`standing.py`).
+wait for no pass that removes rows: passes say which, the deletions are done beside them, slowly.
+News of rows, of which there is one for each address, need no pass but where one contradicts. What
+is removed by mistake its speaker writes again. May not live here: who owns what (`standing.py`).
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import Callable, Mapping
 
 from bellmetal.api import ApiError, Client
@@ -20,6 +22,7 @@ log = logging.getLogger(__name__)
 AFTER = 3.0  # seconds that a row may contradict the owner: it may be seen before the report
 PAUSE = 0.02  # seconds between two deletions: rows are for people
 AGAIN = 5.0  # seconds after one that failed
+GATHER = 1.0  # seconds from the news of a row to a look at all of them
 
 
 class Superseded:
@@ -35,13 +38,35 @@ class Superseded:
     ) -> None:
         self._client, self._path, self._pause = client, L2_STATUSES.path(namespace), pause
         self._world, self._later = world, later
+        self._owners: Mapping[str, frozenset[str]] | None = None  # as the last pass knew them
         self._since: dict[str, float] = {}  # key of a row → since when it contradicts
         self._due: list[str] = []
         self._news = asyncio.Event()
+        self._look_due = -math.inf  # when rows that came are looked at
 
-    def look(self, owners: Mapping[str, frozenset[str]], now: float) -> None:
-        """In a pass: which rows contradict, and since when. ``owners`` of Services by their keys;
-        ``now``: seconds of a monotonic clock."""
+    def look(self, owners: Mapping[str, frozenset[str]]) -> None:
+        """In a pass: which rows contradict for long enough. ``owners`` of Services by their keys."""
+        self._owners = owners
+        now = self._note(owners)
+        self._due = [key for key, since in self._since.items() if now - since >= AFTER * 0.99]
+        if self._due:
+            self._news.set()
+
+    def heard(self) -> None:
+        """A row is news: it is looked at in a while, together with others."""
+        loop = asyncio.get_running_loop()
+        if self._look_due <= loop.time():
+            self._look_due = loop.time() + GATHER
+            loop.call_at(self._look_due, self._look_between)
+
+    def _look_between(self) -> None:
+        """What a pass has to look at again is its to say: it knows the owners of that moment."""
+        if self._owners is not None:
+            self._note(self._owners)
+
+    def _note(self, owners: Mapping[str, frozenset[str]]) -> float:
+        """Which rows contradict, and since when; asks for a pass if there are new ones. Now."""
+        now = asyncio.get_running_loop().time()
         before, self._since = self._since, {}
         for key, body in self._world.l2_statuses.nouns.items():
             status = body.status
@@ -50,13 +75,11 @@ class Superseded:
                 self._since[key] = before.get(key, now)
         if self._since.keys() - before.keys():
             self._later(AFTER)
-        self._due = [key for key, since in self._since.items() if now - since >= AFTER * 0.99]
-        if self._due:
-            self._news.set()
+        return now
 
     def forget(self) -> None:
         """Somebody else may have decided meanwhile."""
-        self._since, self._due = {}, []
+        self._owners, self._since, self._due = None, {}, []
 
     async def run(self) -> None:
         """Removes what is due, for ever; what fails is tried again after another pass, and said

@@ -10,13 +10,16 @@ import pytest
 
 from bellmetal import resources
 from bellmetal.api import ApiError
-from bellmetal.superseded import AFTER, AGAIN, Superseded
+from bellmetal.superseded import AFTER, AGAIN, GATHER, Superseded
 from bellmetal.world import World
 from builders import metadata
 from small_api import SmallApi
 
+pytestmark = pytest.mark.looptime
+
 ROWS = "/apis/metallb.io/v1beta1/namespaces/metallb-system/servicel2statuses"
 NOBODY: dict[str, frozenset[str]] = {}
+OWNED = {"shop/web": frozenset({"n1"})}
 
 
 class Scene:
@@ -59,17 +62,17 @@ async def until_calm() -> None:
 
 
 async def test_a_row_that_contradicts_for_a_while_is_removed(scene: Scene) -> None:
-    owners = {"shop/web": frozenset({"n1"})}
     scene.row("owner", "n1")
     scene.row("dead", "n2")
     scene.row("no-service", "n1", "shop/old")
     scene.row("unwritten", "")
     async with scene.running():
-        scene.superseded.look(owners, 0.0)
+        scene.superseded.look(OWNED)
         await until_calm()
         assert len(scene.rows) == 4
         assert scene.passes == [AFTER], "one pass for all of them"
-        scene.superseded.look(owners, AFTER)
+        await asyncio.sleep(AFTER)
+        scene.superseded.look(OWNED)
         await until_calm()
     assert scene.rows == ["owner", "unwritten"]
     assert sorted(scene.world.l2_statuses.nouns) == [
@@ -81,9 +84,9 @@ async def test_a_row_that_contradicts_for_a_while_is_removed(scene: Scene) -> No
 async def test_who_owns_again_in_time_keeps_its_row(scene: Scene) -> None:
     scene.row("owner", "n1")
     async with scene.running():
-        for owners, now in ((NOBODY, 0.0), ({"shop/web": frozenset({"n1"})}, 1.0), (NOBODY, AFTER)):
-            scene.superseded.look(owners, now)
-            await until_calm()
+        for owners in (NOBODY, OWNED, NOBODY):
+            scene.superseded.look(owners)
+            await asyncio.sleep(AFTER / 2)
     assert scene.rows == ["owner"]
 
 
@@ -93,22 +96,51 @@ async def test_a_pass_waits_for_no_deletion_and_what_it_sees_counts(scene: Scene
     for number in range(1000):
         scene.row(f"r{number}", "n1")
     async with scene.running():
-        scene.superseded.look(NOBODY, 0.0)
-        scene.superseded.look(NOBODY, AFTER)
+        scene.superseded.look(NOBODY)
+        await asyncio.sleep(AFTER)
+        scene.superseded.look(NOBODY)
         assert len(scene.rows) == 1000, "looking writes nothing"
         await until_calm()
         left = len(scene.rows)
         assert 0 < left < 1000
-        scene.superseded.look({"shop/web": frozenset({"n1"})}, AFTER + 0.1)
+        scene.superseded.look(OWNED)
         await until_calm()
     assert len(scene.rows) >= left - 1, "they belong to their owner now; one was under way"
+
+
+async def test_rows_that_come_take_no_pass_unless_one_contradicts(scene: Scene) -> None:
+    async with scene.running():
+        scene.superseded.look(OWNED)
+        for number in range(100):
+            scene.row(f"r{number}", "n1")
+            scene.superseded.heard()
+        await asyncio.sleep(GATHER)
+        assert scene.passes == []
+        scene.row("dead", "n2")
+        scene.superseded.heard()
+        await asyncio.sleep(GATHER)
+        assert scene.passes == [AFTER]
+        await asyncio.sleep(AFTER)
+        assert len(scene.rows) == 101, "a pass has to say so, too"
+        scene.superseded.look(OWNED)
+        await until_calm()
+    assert len(scene.rows) == 100
+
+
+async def test_before_the_first_pass_no_row_contradicts(scene: Scene) -> None:
+    scene.row("r", "n1")
+    async with scene.running():
+        scene.superseded.heard()
+        await asyncio.sleep(GATHER)
+    assert scene.passes == []
 
 
 async def test_what_its_speaker_has_removed_is_not_removed_again(scene: Scene) -> None:
     scene.row("dead", "n2")
     async with scene.running():
-        scene.superseded.look(NOBODY, 0.0)
-        scene.superseded.look(NOBODY, AFTER)
+        scene.superseded.look(NOBODY)
+        await asyncio.sleep(AFTER)
+        scene.superseded.look(NOBODY)
         scene.world.l2_statuses.remove("metallb-system/dead")
         await until_calm()
     assert scene.api.writes() == []
@@ -121,13 +153,13 @@ async def test_what_cannot_be_removed_stops_no_other_and_is_tried_again(
     scene.row("two", "n2")
     scene.api.refuse = {f"{ROWS}/two": ApiError(403, "Forbidden", "forbidden")}
     async with scene.running():
-        for turn in range(3):
-            scene.superseded.look(NOBODY, turn * AFTER)
-            await until_calm()
+        for _ in range(3):
+            scene.superseded.look(NOBODY)
+            await asyncio.sleep(AFTER)
         assert scene.rows == ["two"]
         assert scene.passes == [AFTER, AGAIN, AGAIN]
         scene.api.refuse = {}
-        scene.superseded.look(NOBODY, 3 * AFTER)
+        scene.superseded.look(NOBODY)
         await until_calm()
     assert scene.rows == []
     assert len(caplog.records) == 1, "it is said once"
@@ -138,7 +170,8 @@ async def test_while_nobody_answers_it_is_not_tried_a_thousand_times(scene: Scen
         scene.row(f"r{number}", "n1")
     scene.api.down = True
     async with scene.running():
-        scene.superseded.look(NOBODY, 0.0)
-        scene.superseded.look(NOBODY, AFTER)
+        scene.superseded.look(NOBODY)
+        await asyncio.sleep(AFTER)
+        scene.superseded.look(NOBODY)
         await until_calm()
     assert len(scene.api.writes()) == 1
