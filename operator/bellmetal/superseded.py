@@ -45,9 +45,10 @@ class Superseded:
         self._look_due = -math.inf  # when rows that came are looked at
 
     def look(self, owners: Mapping[str, frozenset[str]]) -> None:
-        """In a pass: which rows contradict for long enough. ``owners`` of Services by their keys."""
+        """In a pass: which rows contradict for long enough. ``owners`` by the keys of Services."""
+        now = asyncio.get_running_loop().time()
         self._owners = owners
-        now = self._note(owners)
+        self._note(owners, now)
         self._due = [key for key, since in self._since.items() if now - since >= AFTER * 0.99]
         if self._due:
             self._news.set()
@@ -62,11 +63,10 @@ class Superseded:
     def _look_between(self) -> None:
         """What a pass has to look at again is its to say: it knows the owners of that moment."""
         if self._owners is not None:
-            self._note(self._owners)
+            self._note(self._owners, asyncio.get_running_loop().time())
 
-    def _note(self, owners: Mapping[str, frozenset[str]]) -> float:
-        """Which rows contradict, and since when; asks for a pass if there are new ones. Now."""
-        now = asyncio.get_running_loop().time()
+    def _note(self, owners: Mapping[str, frozenset[str]], now: float) -> None:
+        """Which rows contradict, and since when; asks for a pass if there are new ones."""
         before, self._since = self._since, {}
         for key, body in self._world.l2_statuses.nouns.items():
             status = body.status
@@ -75,16 +75,11 @@ class Superseded:
                 self._since[key] = before.get(key, now)
         if self._since.keys() - before.keys():
             self._later(AFTER)
-        return now
-
-    def forget(self) -> None:
-        """Somebody else may have decided meanwhile."""
-        self._owners, self._since, self._due = None, {}, []
 
     async def run(self) -> None:
         """Removes what is due, for ever; what fails is tried again after another pass, and said
         once while it is the same."""
-        self.forget()
+        self._owners, self._since, self._due = None, {}, []  # of when we led before
         said = ""
         while True:
             await self._news.wait()

@@ -11,7 +11,7 @@ import asyncio
 import random
 import sys
 import time
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -242,18 +242,24 @@ async def _relisted(at: Thousands, load: Load) -> dict[str, Any]:
 
 async def _at_rest(load: Load) -> None:
     """Until people have been told all: a row for each Service is written slowly."""
-    before = -1
-    while (now := await load.count(L2_STATUSES.path(NAMESPACE))) != before:
-        before = now
-        await asyncio.sleep(QUIET)
+    await _steady(lambda: load.count(L2_STATUSES.path(NAMESPACE)), QUIET)
 
 
 async def _all_told(at: Thousands) -> None:
     """Until no Service is written any more: people are told slowly, and not by who starts next."""
+
+    async def count() -> int:
+        return written("services", {}, at.requests())
+
+    await _steady(count, 2 * QUIET)
+
+
+async def _steady(count: Callable[[], Awaitable[int]], pause: float) -> None:
+    """Until it says the same twice, ``pause`` seconds apart."""
     before = -1
-    while (now := written("services", {}, at.requests())) != before:
+    while (now := await count()) != before:
         before = now
-        await asyncio.sleep(2 * QUIET)
+        await asyncio.sleep(pause)
 
 
 async def _one_more(at: Thousands, load: Load) -> dict[str, Any]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from ipaddress import ip_address
 
-from bellmetal.addresses import block_of
+from bellmetal.addresses import LEDGER_BLOCK_BITS, block_of
 from bellmetal.ledger import shard_name
 from lab.programs import NAMESPACE
 from lab.rest import Rest
 
 LEDGERS = f"/apis/bellmetal.io/v1alpha1/namespaces/{NAMESPACE}/addressledgers"
-BLOCK = 32
+BLOCK = 2**LEDGER_BLOCK_BITS
 
 
 def plant(rest: Rest, first: str, count: int, freed: str, term: int = 1) -> list[str]:

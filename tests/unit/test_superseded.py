@@ -146,6 +146,19 @@ async def test_what_its_speaker_has_removed_is_not_removed_again(scene: Scene) -
     assert scene.api.writes() == []
 
 
+async def test_what_is_gone_and_no_watch_has_told_is_as_good_as_removed(scene: Scene) -> None:
+    scene.row("dead", "n2")
+    scene.api.objects.clear()
+    async with scene.running():
+        scene.superseded.look(NOBODY)
+        await asyncio.sleep(AFTER)
+        scene.superseded.look(NOBODY)
+        await until_calm()
+    assert [item.method for item in scene.api.writes()] == ["DELETE"]
+    assert not scene.world.l2_statuses.nouns
+    assert scene.passes == [AFTER], "it is not tried again"
+
+
 async def test_what_cannot_be_removed_stops_no_other_and_is_tried_again(
     scene: Scene, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -34,7 +34,6 @@ from small_api import SmallApi
 
 TIME = "2026-06-01T12:00:00Z"
 SLICES = "/apis/bellmetal.io/v1alpha1/namespaces/metallb-system/announcementslices"
-STATUSES = "/apis/metallb.io/v1beta1/namespaces/metallb-system/servicel2statuses"
 NO_ADDRESS = Condition(kube.ALLOCATED, "False", "NoAddressLeft", "no available IPs")
 NONE_LEFT = Refused("shop/web", RefusedReason.NO_ADDRESS_LEFT, "no available IPs")
 WEB = "/api/v1/namespaces/shop/services/web"
