@@ -103,9 +103,10 @@ class Allocating:
         patches = self.rivals.leave_out(service_patches(cluster.services, allocations), now)
         await self.ledger.confirm(a for p in patches for a in (*p.added, *p.removed))
         failed = await self._patch_in_turn(patches)
-        for key in self.rivals.unnamed():
-            if (service := cluster.services.get(key)) is not None:
-                self.rivals.name(key, rival_of(await self.writer.managed_fields(service)))
+        unnamed = [key for key in self.rivals.unnamed() if key in cluster.services]
+        wrote = await self.writer.managed_fields(cluster.services[key] for key in unnamed)
+        for key, fields in zip(unnamed, wrote, strict=True):
+            self.rivals.name(key, rival_of(fields))
         rivals = self.rivals.conditions(cluster.services, allocations, now)
         self.notices.rivals({key: item.message for key, item in rivals.items()})
         if (again := self.rivals.next_try(now)) is not None:

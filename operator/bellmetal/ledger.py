@@ -9,22 +9,23 @@ whoever has no record begins above that.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections import Counter
 from collections.abc import Awaitable, Iterable
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 from bellmetal import resources
 from bellmetal.addresses import AddressError, IPAddress, IPNetwork, block_of
 from bellmetal.api import ApiError, Client
 from bellmetal.holdings import Holding, entry_from_holding, holding_from_entry
+from bellmetal.turns import side_by_side
 
 log = logging.getLogger(__name__)
 
 VERSION = "bellmetal.io/v1alpha1"
 PRUNED = "pruned"  # the object with the floor
 EVERYWHERE = "::/0"  # its block: the floor is that of all addresses
+T = TypeVar("T")
 
 
 class LedgerConflictError(Exception):
@@ -76,7 +77,7 @@ class Ledger:
     async def add(self, holdings: Iterable[Holding]) -> None:
         """Writes more in the same pass."""
         shards = _by_block(holdings)
-        await _all(self._write_shard(block, entries) for block, entries in shards.items())
+        await self._carry_out(self._write_shard(*shard) for shard in shards.items())
 
     async def confirm(self, addresses: Iterable[IPAddress]) -> None:
         """Raises LedgerConflictError if somebody else has written the shards of these addresses.
@@ -85,8 +86,10 @@ class Ledger:
         to be written. Shards that were written in this pass are as they are in memory.
         """
         names = {shard_name(block_of(address)) for address in addresses} - self._written
-        for name in sorted(names & self._versions.keys()):
-            if await self._version(name) != self._versions[name]:
+        known = sorted(names & self._versions.keys())
+        present = await side_by_side(self._version(name) for name in known)
+        for name, version in zip(known, present, strict=True):
+            if version != self._versions[name]:
                 await self.load()
                 raise LedgerConflictError(f"AddressLedger/{name}: somebody else wrote it")
 
@@ -113,7 +116,7 @@ class Ledger:
             return False
         self.loads += 1  # what was decided stands on what is dropped now
         sizes = Counter(map(block_of, self.holdings))
-        await _all(
+        await self._carry_out(
             self._drop(block, found, whole=len(found) == sizes[block])
             for block, found in shards.items()
         )
@@ -124,7 +127,7 @@ class Ledger:
         if self._no_floor or (term <= self.floor and PRUNED in self._versions):
             return not self._no_floor
         floor = max(term, self.floor)
-        shard = await self._put(PRUNED, {"block": EVERYWHERE, "floor": floor})
+        [shard] = await self._carry_out([self._put(PRUNED, {"block": EVERYWHERE, "floor": floor})])
         self._take(shard)
         self._no_floor = shard.spec.floor < floor
         if self._no_floor:
@@ -135,6 +138,17 @@ class Ledger:
             )
         return not self._no_floor
 
+    async def _carry_out(self, writes: Iterable[Awaitable[T]]) -> list[T]:
+        """All of them; then, if somebody else was first with one, all is read again.
+
+        Not before all have ended: each must name the version that was known when it was decided.
+        """
+        try:
+            return await side_by_side(writes)
+        except LedgerConflictError:
+            await self.load()
+            raise
+
     async def _drop(self, block: IPNetwork, records: list[Holding], *, whole: bool) -> None:
         name = shard_name(block)
         if whole:
@@ -143,7 +157,7 @@ class Ledger:
             shard = await self._put(name, {"entries": {str(r.address): None for r in records}})
             self._versions[name] = shard.metadata.resource_version
         for record in records:
-            self.holdings.pop(record.address, None)  # all may have been read again meanwhile
+            del self.holdings[record.address]
 
     async def _write_shard(self, block: IPNetwork, holdings: list[Holding]) -> None:
         name = shard_name(block)
@@ -170,20 +184,19 @@ class Ledger:
             }
             return await self._client.create(resources.AddressLedger, self._path, body)
         except ApiError as error:
-            await self._refuse(name, error)
+            self._refuse(name, error)
 
     async def _remove(self, name: str) -> None:
         """Deletes an object that is as it was read."""
         try:
             await self._client.delete(f"{self._path}/{name}", self._versions[name])
         except ApiError as error:
-            await self._refuse(name, error)
+            self._refuse(name, error)
         self._versions.pop(name, None)
 
-    async def _refuse(self, name: str, error: ApiError) -> NoReturn:
-        """A write failed; all is fresh again if somebody else was first."""
+    def _refuse(self, name: str, error: ApiError) -> NoReturn:
+        """A write failed."""
         if error.conflict or error.gone:
-            await self.load()
             raise LedgerConflictError(f"AddressLedger/{name}: {error}") from error
         self._doubtful = True
         raise error
@@ -207,13 +220,6 @@ def _by_block(holdings: Iterable[Holding]) -> dict[IPNetwork, list[Holding]]:
     for holding in holdings:
         found.setdefault(block_of(holding.address), []).append(holding)
     return found
-
-
-async def _all(writes: Iterable[Awaitable[None]]) -> None:
-    """Lets all of them end, then raises the first failure."""
-    for answer in await asyncio.gather(*writes, return_exceptions=True):
-        if isinstance(answer, BaseException):
-            raise answer
 
 
 def shard_name(block: IPNetwork) -> str:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Container, Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import Any
 
 from bellmetal import kube, resources
 from bellmetal.addresses import IPAddress
@@ -21,11 +21,11 @@ from bellmetal.events import timestamp
 from bellmetal.follow import Collection
 from bellmetal.intents import Allocation, Refused, Withheld
 from bellmetal.packing import SliceChanges
+from bellmetal.turns import side_by_side
 
 log = logging.getLogger(__name__)
 
 IN_FLIGHT = 32  # writes at the same time
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +202,7 @@ class Writer:
                 if not error.gone and not error.conflict:
                     failed.append(error)
 
-        await self._all(one(patch) for patch in patches)
+        await side_by_side((one(patch) for patch in patches), self._slots)
         return done, failed
 
     async def take_away(
@@ -230,7 +230,7 @@ class Writer:
                     return None
                 return error
 
-        return await self._all(one(service, value) for service, value in values)
+        return await side_by_side((one(service, value) for service, value in values), self._slots)
 
     async def patch_pools(
         self, statuses: Mapping[str, resources.IPAddressPoolStatus]
@@ -249,13 +249,24 @@ class Writer:
                 if not error.gone:
                     failed.append(error)
 
-        await self._all(one(name, status) for name, status in statuses.items())
+        await side_by_side((one(name, status) for name, status in statuses.items()), self._slots)
         return done, failed
 
-    async def managed_fields(self, service: Service) -> list[resources.ManagedFields]:
-        """Who wrote what of a Service."""
-        path = f"/api/v1/namespaces/{service.namespace}/services/{service.name}"
-        return (await self._client.get(resources.Managed, path)).metadata.managed_fields
+    async def managed_fields(
+        self, services: Iterable[Service]
+    ) -> list[list[resources.ManagedFields]]:
+        """Who wrote what of each Service, in this order; nobody if it is gone."""
+
+        async def one(service: Service) -> list[resources.ManagedFields]:
+            path = f"/api/v1/namespaces/{service.namespace}/services/{service.name}"
+            try:
+                return (await self._client.get(resources.Managed, path)).metadata.managed_fields
+            except ApiError as error:
+                if not error.gone:
+                    raise
+                return []
+
+        return await side_by_side((one(service) for service in services), self._slots)
 
     @property
     def slices(self) -> dict[str, resources.AnnouncementSlice]:
@@ -267,8 +278,8 @@ class Writer:
         for sets in [item for item in changes.write if item.spec.node_sets]:
             await self._write_slice(sets)
         rest = [item for item in changes.write if not item.spec.node_sets]
-        await self._all(self._write_slice(item) for item in rest)
-        await self._all(self._write_slice(item) for item in changes.vacate)
+        await side_by_side((self._write_slice(item) for item in rest), self._slots)
+        await side_by_side((self._write_slice(item) for item in changes.vacate), self._slots)
         for item in changes.delete:
             name = item.metadata.name
             await self._client.delete(f"{self._slices}/{name}")
@@ -287,17 +298,3 @@ class Writer:
             self._changed.add(name)
             message = "AnnouncementSlice/%s is not stored as it was written: apply the new CRDs"
             log.error(message, name, extra={"op": "slices"})
-
-    async def _all(self, writes: Iterable[Awaitable[T]]) -> list[T]:
-        """What they return, in this order; raises the first failure when all have ended."""
-
-        async def bounded(write: Awaitable[T]) -> T:
-            async with self._slots:
-                return await write
-
-        found: list[T] = []
-        for answer in await asyncio.gather(*map(bounded, writes), return_exceptions=True):
-            if isinstance(answer, BaseException):
-                raise answer
-            found.append(answer)
-        return found

@@ -354,3 +354,16 @@ async def test_where_the_floor_cannot_be_kept_nothing_is_forgotten_and_it_is_sai
         " records of free addresses are kept for ever; apply the CRDs of this version"
     ]
     assert await read_again(api) == [FREE]
+
+
+async def test_a_conflict_does_not_let_the_rest_write_over_what_it_has_read_anew() -> None:
+    api = SmallApi()
+    ours = [holding(f"10.0.{number}.1", "shop/web", term=2) for number in range(100)]
+    ledger = await written(api, *(holding(str(item.address), term=1) for item in ours))
+    theirs = [holding(str(item.address), "shop/api", term=2) for item in ours]
+    await (await loaded(api)).write(theirs)
+    loads = ledger.loads
+    with pytest.raises(LedgerConflictError):
+        await ledger.write(ours)
+    assert await read_again(api) == list(ledger.holdings.values()) == theirs
+    assert ledger.loads == loads + 1
