@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from ipaddress import IPv6Address
 
 from bellmetal.addresses import IPAddress
 from bellmetal.announcer import Context, Desired, Liveness
 from bellmetal.facts import Facts, Finding, Interface, Owned
-from bellmetal.intents import Announcement
+from bellmetal.intents import Announcement, NodeSet
 from bellmetal.pump import Pump
 from bellmetal.sights import Look, Sight
 from bellmetal_layer2 import beacon
+from bellmetal_layer2.difference import Difference
 from bellmetal_layer2.groups import Join, Leave
 from bellmetal_layer2.interfaces import Watcher
 from bellmetal_layer2.lacking import lacking
@@ -78,7 +79,10 @@ class Layer2Announcer:
         self._counting: asyncio.TimerHandle | None = None
         self._interfaces: dict[str, Interface] = {}
         self._links: dict[str, Link] = {}
-        self._wanted: dict[IPAddress, Announcement] = {}
+        self._share: tuple[Announcement, ...] = ()  # as it was taken last
+        self._wanted: dict[IPAddress, Announcement] = {}  # the same, by address
+        self._unfiltered = False  # filters are of other addresses
+        self._sets: Mapping[str, NodeSet] = {}
         self._nodes: set[str] = set()
         self._claimed = self._ownership.digest
         self._findings: dict[str, Finding] = {}
@@ -98,27 +102,44 @@ class Layer2Announcer:
 
     async def apply(self, desired: Desired) -> None:
         """Takes this node's whole share. The filters first: what is owned must get through them."""
-        before, self._wanted = self._wanted, {item.address: item for item in desired.announcements}
-        if before.keys() != self._wanted.keys():
+        difference = Difference.between(self._share, desired.announcements)
+        self._take(difference)
+        if self._unfiltered:
             self._set_filters()
+            self._unfiltered = False
         now = self._context.clock()
         self._owning.run(self._ownership.want(desired.announcements, desired.node_sets, now))
-        self._restrict()
-        self._nodes = {n for item in desired.node_sets.values() for n in item.nodes}
+        self._look_after(desired.node_sets, difference)
+        named = {item.address: item.interfaces for item in difference.other}
+        self._looking.run(self._watch.want(named, difference.gone, now))
+        self._share = desired.announcements  # not before: what failed is to be done again
+        self._context.changed()
+
+    def _take(self, difference: Difference) -> None:
+        count = len(self._wanted)
+        self._wanted.update({item.address: item for item in difference.other})
+        self._unfiltered |= len(self._wanted) > count or bool(difference.gone)
+        for address in difference.gone:
+            self._wanted.pop(address, None)
+
+    def _look_after(self, sets: Mapping[str, NodeSet], difference: Difference) -> None:
+        """Where addresses are answered, and whether the nodes of the sets live."""
+        self._nodes = {name for item in sets.values() for name in item.nodes}
         for name in self._nodes:
             self._member_changed(name, self._context.members.liveness(name))
-        named = {item.address: item.interfaces for item in desired.announcements}
-        self._looking.run(self._watch.want(named, now))
-        self._context.changed()
+        same, self._sets = sets == self._sets, sets
+        others = (item.address for item in difference.other)
+        self._restrict(self._ownership.answering.intersection(others) if same else None)
 
     def status(self) -> Facts:
         """What this node answers for and claims, its interfaces and findings."""
         own = self._ownership
+        answering = own.answering
         return Facts(
             owned={
-                address: Owned(address, own.mine[address], self._names(address))
-                for address in own.answering
-                if address in own.mine
+                address: Owned(address, order, self._names(address))
+                for address, order in own.mine.items()
+                if address in answering
             },
             claims=tuple(own.claims()),
             interfaces=tuple(self._interfaces.values()),
@@ -154,7 +175,7 @@ class Layer2Announcer:
         self._looking.stop()
         if self._counting is not None:
             self._counting.cancel()
-        self._looking.run(self._watch.want({}, self._context.clock()))
+        self._looking.run(self._watch.want({}, self._wanted, self._context.clock()))
         self._talk.finish()
         for link in self._links.values():
             link.close()
@@ -252,11 +273,11 @@ class Layer2Announcer:
         self._links[interface.name] = link
         link.listen(self._asked, self._beacon_arrived)
 
-    def _restrict(self) -> None:
-        """Answers only where each address is to be answered now."""
+    def _restrict(self, addresses: Iterable[IPAddress] | None = None) -> None:
+        """Answers only where each address (None: all that are answered for) is to be answered."""
         now = self._context.clock()
         effects: list[ResponderEffect] = []
-        for address in self._ownership.answering:
+        for address in self._ownership.answering if addresses is None else addresses:
             names, refresh = self._names(address), self._refresh(address)
             effects += self._responder.restrict(address, names, now, refresh)
         self._answering.run(effects)

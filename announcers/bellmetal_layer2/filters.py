@@ -10,7 +10,7 @@ operand), as in linux/filter.h.
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import groupby, pairwise
 from typing import TypeAlias, TypeVar
 
@@ -143,17 +143,31 @@ def cover(addresses: Iterable[_Address], most: int) -> list[IPNetwork]:
         return []
     four = isinstance(given[0], ipaddress.IPv4Address)
     network, width = (ipaddress.IPv4Network, 32) if four else (ipaddress.IPv6Network, 128)
-    exact: list[_Prefix] = []
-    for number in sorted({int(address) for address in given}):  # numbers: ten times as fast
-        exact.append((number, width))
-        while len(exact) > 1 and _are_halves(exact[-2], exact[-1], width):
-            exact.pop()
-            exact[-1] = exact[-1][0], exact[-1][1] - 1
+    numbers = sorted({int(address) for address in given})  # numbers: ten times as fast
+    exact = [prefix for run in _runs(numbers) for prefix in _prefixes(*run, width)]
     return [network(prefix) for prefix in _widen(exact, most, width)]
 
 
-def _are_halves(low: _Prefix, high: _Prefix, width: int) -> bool:
-    return low[1] == high[1] and low[0] ^ high[0] == 1 << (width - low[1])
+def _runs(numbers: Iterable[int]) -> Iterator[tuple[int, int]]:
+    """Of numbers in their order: the first of each gapless run, and the one after its last."""
+    first = end = -1
+    for number in numbers:
+        if number != end:
+            if end > first:
+                yield first, end
+            first = number
+        end = number + 1
+    if end > first:
+        yield first, end
+
+
+def _prefixes(first: int, end: int, width: int) -> Iterator[_Prefix]:
+    """The fewest that contain exactly these numbers."""
+    while first < end:
+        aligned = (first & -first).bit_length() - 1 if first else width
+        bits = min(aligned, (end - first).bit_length() - 1)
+        yield first, width - bits
+        first += 1 << bits
 
 
 def _widen(prefixes: list[_Prefix], most: int, width: int) -> list[_Prefix]:

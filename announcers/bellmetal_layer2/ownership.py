@@ -24,6 +24,7 @@ from bellmetal_layer2 import succession
 from bellmetal_layer2.beacon import EVERYBODY, Beacon
 from bellmetal_layer2.deciding import Decider
 from bellmetal_layer2.defending import Defender
+from bellmetal_layer2.difference import Difference
 from bellmetal_layer2.messages import (
     Effect,
     GossipSays,
@@ -55,6 +56,8 @@ class Ownership:
 
     def __init__(self, me: str, boot: int, now: float) -> None:
         self.me, self._boot = me, boot
+        self._share: tuple[Announcement, ...] = ()  # as it was given last
+        self._named: Mapping[str, Who] = {}
         self._addresses: dict[IPAddress, Candidacy] = {}
         self._roster = Roster(me, now)
         self._voice = Voice(me, boot, self._roster, now)
@@ -81,30 +84,36 @@ class Ownership:
     ) -> list[Effect]:
         """All intents that concern this node; what is not among them is given up."""
         self._notice_gap(now)
-        wanted = {item.address: item for item in announcements}
-        gone = [address for address in self._addresses if address not in wanted]
-        self._gone = set(gone)
+        share = tuple(announcements)
+        difference = Difference.between(self._share, share)
+        self._gone = self._gone.difference(item.address for item in difference.other)
+        self._gone |= difference.gone
         named = {name: (tuple(sorted(one.nodes)), one.networks) for name, one in sets.items()}
-        changed = []
-        for address, announcement in wanted.items():
-            known = self._addresses.get(address)
-            who = self._who(known, announcement, named)
-            if known and (known.announcement, known.nodes, known.networks) == (announcement, *who):
-                continue
-            took_from = known.took_from if known else ""
-            place = self._places.of(announcement, who[1])
-            self._addresses[address] = Candidacy(announcement, *who, now, place, took_from)
-            changed.append(address)
+        to_compare: Sequence[Announcement] = difference.other
+        if named != self._named:
+            self._named, to_compare = named, share
+        changed = [item.address for item in to_compare if self._note(item, now)]
+        self._share = share
         self._look_where(now)
-        self._decide_some([*gone, *changed], now)
+        self._decide_some([*difference.gone, *changed], now)
         return self._possession.effects(now)
 
-    def _who(
-        self, known: Candidacy | None, announcement: Announcement, named: Mapping[str, Who]
-    ) -> Who:
+    def _note(self, announcement: Announcement, now: float) -> bool:
+        """Whether it says something new."""
+        address = announcement.address
+        known = self._addresses.get(address)
+        who = self._who(known, announcement)
+        if known and (known.announcement, known.nodes, known.networks) == (announcement, *who):
+            return False
+        took_from = known.took_from if known else ""
+        place = self._places.of(announcement, who[1])
+        self._addresses[address] = Candidacy(announcement, *who, now, place, took_from)
+        return True
+
+    def _who(self, known: Candidacy | None, announcement: Announcement) -> Who:
         """Who may own an address; an unknown set means: keep the last."""
         last = (known.nodes, known.networks) if known else ((self.me, announcement.owner), ())
-        return named.get(announcement.node_set, last)
+        return self._named.get(announcement.node_set, last)
 
     def place(self, address: IPAddress) -> Place | None:
         """On which interfaces an address is answered for; ANYWHERE: on all; None: on none."""
@@ -216,7 +225,7 @@ class Ownership:
         found = []
         for address, order in self.mine.items():
             item = self._addresses[address]
-            if order != item.seed or item.announcement.owner != self.me:
+            if item.announcement.owner != self.me or not item.is_seed(order):
                 found.append(Claim(address, self.me, order))
         return found
 

@@ -45,6 +45,7 @@ class Look:
 
     address: IPAddress
     due: float
+    chosen: frozenset[str] = frozenset()  # interfaces; none: all
     owner: str = ""
     fresh: bool = True  # not asked for yet, and calm since it is known
     waiting: bool = False
@@ -68,7 +69,6 @@ class Proof:
     ) -> None:
         self._me, self._kin, self._proxies, self._owner_of = me, kin, proxies, owner_of
         self._interfaces: Mapping[str, Interface] = {}
-        self._names: Mapping[IPAddress, frozenset[str]] = {}
         self._looks: dict[IPAddress, Look] = {}
         self._due, self._urgent = Queue(), Queue()
         self._free_at = 0.0
@@ -81,14 +81,17 @@ class Proof:
         self._interfaces = present
 
     def want(self, names: Mapping[IPAddress, frozenset[str]], now: float) -> None:
-        """The addresses that we may have to ask for, and on which interfaces (none named: all)."""
-        self._names = names
-        for address in [item for item in self._looks if item not in names]:
-            del self._looks[address]
-        for address in names:
-            if address not in self._looks:
+        """More addresses that we may have to ask for, and on which interfaces (none named: all)."""
+        for address, chosen in names.items():
+            look = self._looks.get(address)
+            if look is None:
                 self._looks[address] = look = Look(address, now)
                 self._schedule(look, now + CALM + SPREAD * self._share(address))
+            look.chosen = chosen
+
+    def forget(self, address: IPAddress) -> None:
+        """An address that we have not to ask for any more."""
+        self._looks.pop(address, None)
 
     def unsettle(self, now: float) -> None:
         """We have not listened: what was asked is forgotten, and nothing judged for a while."""
@@ -207,8 +210,8 @@ class Proof:
 
     def _where(self, look: Look, now: float) -> list[str]:
         """The interfaces on which the owner is heard, of those that the address is announced on."""
-        chosen = self._names.get(look.address, frozenset())
-        names = sorted(self._interfaces.keys() & chosen if chosen else self._interfaces)
+        present = self._interfaces
+        names = sorted(present.keys() & look.chosen if look.chosen else present)
         return [name for name in names if self._kin.macs(look.owner, name, now)]
 
     def _clear(self, look: Look) -> list[VigilEffect]:

@@ -52,10 +52,10 @@ class Watch:
     """Of node ``me``; `Machine` of VigilEffect."""
 
     def __init__(self, me: str, dice: random.Random, owner_of: Callable[[IPAddress], str]) -> None:
-        self._names: Mapping[IPAddress, frozenset[str]] = {}
-        self._packed: frozenset[bytes] = frozenset()
+        self._names: dict[IPAddress, frozenset[str]] = {}
+        self._packed: set[bytes] = set()
         self.kin = Kin(me)
-        self._proxies = Proxies(dice, _Used(lambda: self._names))
+        self._proxies = Proxies(dice, self._names)
         self._vigil = Vigil(me, self.kin, self._proxies)
         self._proof = Proof(me, self.kin, self._proxies, owner_of)
         self._proxied: dict[tuple[str, bytes], Finding] = {}
@@ -74,12 +74,18 @@ class Watch:
         for machine in (self._proxies, self._vigil, self._proof):
             machine.interfaces(by_name)
 
-    def want(self, names: Mapping[IPAddress, frozenset[str]], now: float) -> list[VigilEffect]:
-        """All addresses that we own or may own, and on which interfaces (none named: all)."""
-        for address in self._names.keys() - names.keys():
+    def want(
+        self, names: Mapping[IPAddress, frozenset[str]], gone: Iterable[IPAddress], now: float
+    ) -> list[VigilEffect]:
+        """Addresses that we own or may own from now on, and on which interfaces (none named: all);
+        and those of which we do not any more."""
+        for address in gone:
             self._vigil.disown(address)
-        self._names = names
-        self._packed = frozenset(address.packed for address in names)
+            self._names.pop(address, None)
+            self._packed.discard(address.packed)
+            self._proof.forget(address)
+        self._names.update(names)
+        self._packed.update(address.packed for address in names)
         self._proof.want(names, now)
         return []
 
@@ -181,13 +187,3 @@ class Watch:
         """The first of theirs."""
         dues = [m.deadline() for m in (self._vigil, self._proof, self._proxies)]
         return min((due for due in dues if due is not None), default=None)
-
-
-class _Used:
-    """The addresses that are announced now."""
-
-    def __init__(self, names: Callable[[], Mapping[IPAddress, frozenset[str]]]) -> None:
-        self._names = names
-
-    def __contains__(self, item: object) -> bool:
-        return item in self._names()

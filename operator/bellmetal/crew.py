@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Container, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 
 from bellmetal.addresses import IPAddress, IPNetwork, printable
 from bellmetal.announcer import Announcer, Context, Desired, Lookout, Password, find, follows
 from bellmetal.facts import Facts, Finding, Owned, Proved, SessionFacts
+from bellmetal.intents import Announcement
 from bellmetal.reconciler import Reconciler
 from bellmetal.sights import Look, Sight
 from bellmetal.slices import SliceContents
@@ -33,7 +34,7 @@ class Share:
         self, contents: SliceContents, node: str, passwords: Mapping[str, Password]
     ) -> None:
         self._node, self._sets = node, contents.node_sets
-        self._announcements = contents.announcements.values()
+        self._announcements = contents.announcements
         self._ours = {name for name, item in self._sets.items() if node in item.nodes}
         self.routes = tuple([item for item in contents.routes if item.node_set in self._ours])
         peers = {item.name: item for item in contents.peers if item.node_set in self._ours}
@@ -41,15 +42,19 @@ class Share:
         self._passwords = {name: passwords[name] for name in peers if name in passwords}
         self._named = {item.node_set for item in self.routes}
         self._named |= {item.node_set for item in self.peers}
+        self._mine = tuple(filter(self._is_ours, self._announcements.values()))
 
-    def desired(self, owned: Container[IPAddress] = frozenset()) -> Desired:
-        """What the node owns or may own, what it has to hand over (``owned``), its routes and
-        peers."""
-        announcements = tuple(
-            item
-            for item in self._announcements
-            if item.owner == self._node or item.address in owned or item.node_set in self._ours
-        )
+    def _is_ours(self, item: Announcement) -> bool:
+        """Whether the node owns it or may own it."""
+        return item.owner == self._node or item.node_set in self._ours
+
+    def desired(self, owned: Callable[[], Iterable[IPAddress]] = tuple) -> Desired:
+        """What the node owns or may own, what it has to hand over (of what it has ``owned``), its
+        routes and peers."""
+        announcements = self._mine
+        if len(announcements) < len(self._announcements):
+            kept = [self._announcements[a] for a in owned() if a in self._announcements]
+            announcements += tuple(item for item in kept if not self._is_ours(item))
         names = {item.node_set for item in announcements} | self._named
         named = {name: item for name, item in self._sets.items() if name in names}
         return Desired(announcements, named, self.routes, self.peers, self._passwords)
@@ -62,8 +67,12 @@ def _concerns(protocol: str, desired: Desired) -> bool:
     return protocol != "bgp" or bool(desired.peers)
 
 
-def _all_owned(facts: list[Facts]) -> dict[IPAddress, Owned]:
-    return {address: item for one in facts for address, item in one.owned.items()}
+def _all_owned(facts: list[Facts]) -> Mapping[IPAddress, Owned]:
+    """What several announcers own; of one alone it is not copied, as it may be long."""
+    found = [one.owned for one in facts if one.owned]
+    if len(found) < 2:
+        return found[0] if found else {}
+    return {address: item for one in found for address, item in one.items()}
 
 
 def _united(
@@ -149,8 +158,7 @@ class Crew:
         async with self._turn:
             for mate in [*self._leaders(), *self._followers()]:
                 await asyncio.sleep(0)
-                owned = self.owned() if mate.follows else self._status(mate).owned
-                self._mine = share.desired(owned)
+                self._mine = share.desired(partial(self._owned_by, mate))
                 await asyncio.sleep(0)  # thousands of addresses take time: the LAN comes first
                 if not mate.started and self._lazy and not _concerns(mate.it.protocol, self._mine):
                     continue
@@ -206,9 +214,13 @@ class Crew:
         if not all(given):
             self._retry(failed=True)
 
-    def owned(self) -> dict[IPAddress, Owned]:
+    def owned(self) -> Mapping[IPAddress, Owned]:
         """What this node answers for, by those that decide it."""
         return _all_owned([self._status(mate) for mate in self._leaders()])
+
+    def _owned_by(self, mate: _Mate) -> Iterable[IPAddress]:
+        """What one answers for, or those that it follows."""
+        return self.owned() if mate.follows else self._status(mate).owned
 
     # --- what they see ---------------------------------------------------------------------------
 

@@ -204,10 +204,16 @@ class SliceReader:
             faults += contents.faults
             routes += contents.routes
             peers += contents.peers
-            for item in contents.announcements.values():
-                _take(announcements, item)
+            announcements.update(contents.announcements)
+        if len(announcements) < sum(len(self.know(piece).announcements) for piece in pieces):
+            announcements = _highest(map(self.know, pieces))  # an address stands in two
         self._known = {piece.key: self._known[piece.key] for piece in pieces}
         return SliceContents(announcements, node_sets, tuple(faults), tuple(routes), tuple(peers))
+
+    def knows(self, piece: AnySlice) -> bool:
+        """Whether it was read."""
+        known = self._known.get(piece.key)
+        return known is not None and known[0] is piece
 
     def know(self, piece: AnySlice) -> SliceContents:
         """What one says: those who have no time to read all at once begin with each alone."""
@@ -215,6 +221,14 @@ class SliceReader:
         if known is None or known[0] is not piece:
             known = self._known[piece.key] = piece, _read(piece)
         return known[1]
+
+
+def _highest(pieces: Iterable[SliceContents]) -> dict[IPAddress, Announcement]:
+    found: dict[IPAddress, Announcement] = {}
+    for contents in pieces:
+        for item in contents.announcements.values():
+            _take(found, item)
+    return found
 
 
 def _take(announcements: dict[IPAddress, Announcement], item: Announcement) -> None:

@@ -198,7 +198,8 @@ class Speaker:
 
     async def _apply(self) -> None:
         slices = [*self.slices.collection.nouns.values()]
-        async for piece in by_turns(slices, 1):  # thousands of addresses: the LAN comes first
+        news = [piece for piece in slices if not self._reader.knows(piece)]
+        async for piece in by_turns(news, 1):  # thousands of addresses: the LAN comes first
             self._reader.know(piece)
         contents = self._reader.read(slices)
         await asyncio.sleep(0)

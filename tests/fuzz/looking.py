@@ -39,10 +39,10 @@ class Looking:
         self._want(set(ADDRESSES))
 
     def _want(self, wanted: set[IPAddress]) -> None:
-        self.wanted = wanted
+        gone, self.wanted = self.wanted - wanted, wanted
         self.owned &= wanted
         self.forbidden &= wanted
-        self._check(self.it.want(dict.fromkeys(wanted, WIDE), self.now))
+        self._check(self.it.want(dict.fromkeys(wanted, WIDE), gone, self.now))
 
     def step(self) -> None:
         """Mostly a frame."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Container
+from collections.abc import Iterable
 from contextlib import asynccontextmanager
 from types import SimpleNamespace
 
@@ -41,8 +41,8 @@ def crew(*announcers: FakeAnnouncer) -> tuple[Crew, list[float]]:
 # --- the share -----------------------------------------------------------------------------------
 
 
-def share(contents: SliceContents, node: str, owned: Container[IPAddress] = frozenset()) -> Desired:
-    return Share(contents, node, {}).desired(owned)
+def share(contents: SliceContents, node: str, owned: Iterable[IPAddress] = ()) -> Desired:
+    return Share(contents, node, {}).desired(lambda: owned)
 
 
 def test_a_node_gets_the_routes_and_peers_of_the_sets_that_it_is_in() -> None:

@@ -335,6 +335,27 @@ async def test_the_filters_change_with_the_addresses_only(node: type[Node]) -> N
     await it.it.close(gracefully=False)
 
 
+async def test_what_failed_is_done_when_it_is_applied_again(
+    node: type[Node], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    it = node()
+    await it.start(IP + 1)
+
+    def fail(self: FakeSocket, program: object) -> None:
+        raise OSError(12, "Cannot allocate memory")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(FakeSocket, "filter", fail)
+        with pytest.raises(OSError, match="Cannot allocate"):
+            await it.apply(announcement(IP))
+    await it.apply(announcement(IP))
+    await asyncio.sleep(0.1)
+    assert [*it.it.status().owned] == [IP]
+    assert it.ask()
+    assert it.socket(arp.ETHERTYPE_ARP).programs[-1] == [*filters.arp_about([IP])]
+    await it.it.close(gracefully=False)
+
+
 async def test_leaving_it_answers_until_another_has_claimed(node: type[Node]) -> None:
     it = node()
     await it.start()

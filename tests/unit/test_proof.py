@@ -27,7 +27,7 @@ def lan(address: IPAddress, *devices: Device, owner: str = "n2") -> Lan:
     """n2 owns the address, and it is our turn to ask for it."""
     it = Lan(*devices)
     it.owners[address] = owner
-    it.watch.want({address: frozenset()}, it.now)
+    it.watch.want({address: frozenset()}, (), it.now)
     return it
 
 
@@ -218,7 +218,7 @@ def test_thousands_are_asked_for_in_turn_ten_a_second_at_most() -> None:
     many = [ipaddress.IPv4Address("10.0.0.0") + n for n in range(2000)]
     it = Lan(Device(N2, set(many)))
     it.owners |= dict.fromkeys(many, "n2")
-    it.watch.want(dict.fromkeys(many, frozenset()), it.now)
+    it.watch.want(dict.fromkeys(many, frozenset()), (), it.now)
     it.wait(2.0 * CALM + SPREAD + 2000 / 8)
     times = it.times(Ask)
     assert {arp.decode(ask.frame).target for ask in it.did(Ask)} == set(many)
@@ -244,7 +244,7 @@ def test_a_doubt_about_one_of_thousands_waits_for_no_other() -> None:
     silent = many[1234]
     it = Lan(Device(N2, set(many) - {silent}))
     it.owners |= dict.fromkeys(many, "n2")
-    it.watch.want(dict.fromkeys(many, frozenset()), it.now)
+    it.watch.want(dict.fromkeys(many, frozenset()), (), it.now)
     asked: list[float] = []
     while not it.watch.doubts and it.now < 1000.0:
         it.wait(1.0)

@@ -20,7 +20,7 @@ WHO = "02:00:00:00:00:09"
 
 def lan(*devices: Device) -> Lan:
     it = Lan(*devices)
-    it.watch.want({IP: frozenset(), IP6: frozenset()}, it.now)
+    it.watch.want({IP: frozenset(), IP6: frozenset()}, (), it.now)
     return it
 
 
@@ -238,7 +238,7 @@ def test_what_is_not_wanted_any_more_is_forgotten() -> None:
     it = lan(Device(STRANGER, {IP}))
     it.own(IP)
     it.wait(1.0)
-    it.watch.want({}, it.now)
+    it.watch.want({}, [IP], it.now)
     assert it.watch.doubts == ()
 
 
@@ -264,7 +264,7 @@ def test_probing_that_a_pause_cut_short_begins_anew() -> None:
 def test_thousands_of_new_addresses_are_probed_in_turn() -> None:
     many = [ipaddress.IPv4Address("10.0.0.0") + n for n in range(2000)]
     it = lan()
-    it.watch.want(dict.fromkeys(many, frozenset()), it.now)
+    it.watch.want(dict.fromkeys(many, frozenset()), (), it.now)
     for address in many:
         it.own(address)
     it.wait(1.0)
