@@ -43,6 +43,7 @@ class Express:
         self._basis: Basis | None = None
         self._services: dict[str, Service] = {}
         self._granted: dict[str, Allocation] = {}
+        self._seen = -1  # how often Services had changed when they were looked at last
 
     def keep(self, decision: Decision, allocations: Allocations, basis: Basis) -> None:
         """A whole decision has been made, and is in the ledger."""
@@ -66,14 +67,20 @@ class Express:
     def forget(self) -> None:
         """Something went wrong: the whole has to be decided first."""
         self._decision = self._basis = None
-        self._services, self._granted = {}, {}
+        self._services, self._granted, self._seen = {}, {}, -1
+
+    def has_seen(self, changes: int, basis: Basis) -> bool:
+        """Whether there is nothing for `serve`: no Service has changed since it stands."""
+        still = self._basis is not None and self._basis.is_still(basis)
+        return still and self._seen == changes
 
     def serve(
-        self, services: Mapping[str, Service], basis: Basis
+        self, services: Mapping[str, Service], changes: int, basis: Basis
     ) -> tuple[dict[str, Service], dict[str, Allocation]]:
         """The new ones that can have their addresses now, and these; empty where none can.
 
-        ``services``: all of them; what says the same as before is the same object.
+        ``services``: all of them; what says the same as before is the same object. ``changes``: how
+        often any of them has changed.
         """
         decision = self._decision
         if decision is None or self._basis is None or not self._basis.is_still(basis):
@@ -90,7 +97,7 @@ class Express:
         if len(granted) < len(new):
             self.forget()  # some have to wait for a look at the whole
         else:
-            self._services = dict(services)
+            self._services, self._seen = dict(services), changes
             self._granted |= granted
         return {key: new[key] for key in granted}, granted
 

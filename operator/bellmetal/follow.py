@@ -82,6 +82,7 @@ class Collection(Generic[S, N]):
         self.kind, self._convert = kind, convert
         self.nouns: dict[str, N] = {}
         self.unreadable: dict[str, Problem] = {}
+        self.changes = 0  # how often a noun came, went or changed
         self._versions: dict[str, int] = {}  # of what there is
         self._gone: dict[str, int] = {}  # at which others were deleted, the last at the end
 
@@ -141,6 +142,7 @@ class Collection(Generic[S, N]):
         changed = self.unreadable.pop(key, None) is not None or self.nouns.get(key) != noun
         if changed or key not in self.nouns:  # what says the same stays the same object
             self.nouns[key] = noun
+            self.changes += 1
         return changed
 
     def remove(self, key: str, version: int = 0) -> bool:
@@ -154,7 +156,7 @@ class Collection(Generic[S, N]):
             if len(self._gone) > MOST_GONE:
                 del self._gone[next(iter(self._gone))]
         known = key in self.nouns or key in self.unreadable
-        self.nouns.pop(key, None)
+        self.changes += self.nouns.pop(key, None) is not None
         self.unreadable.pop(key, None)
         return known
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -27,6 +28,7 @@ def express(*services: Service, pools: str = "192.0.2.0/29") -> tuple[Express, C
     return it, whole, basis
 
 
+CHANGES = itertools.count()
 KNOWN: WeakKeyDictionary[Express, dict[str, Service]] = WeakKeyDictionary()  # what there is
 
 
@@ -34,7 +36,10 @@ def served(it: Express, basis: Basis, *changed: Service, gone: str = "") -> dict
     known = KNOWN[it]
     known |= {item.key: item for item in changed}
     known.pop(gone, None)
-    services, granted = it.serve(known, basis)
+    changes = next(CHANGES)
+    assert not it.has_seen(changes, basis)
+    services, granted = it.serve(known, changes, basis)
+    assert it.has_seen(changes, basis) is (it.standing(basis) is not None)
     assert services.keys() == granted.keys()
     return {key: [str(a) for a in item.addresses] for key, item in granted.items()}
 

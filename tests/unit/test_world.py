@@ -63,6 +63,25 @@ def test_news_of_one_object(second: resources.Node, changed: bool, known: str) -
     assert collection.nouns == {"n1": known}
 
 
+def test_changes_are_counted() -> None:
+    collection, counts = nodes(), []
+    bodies = [
+        told("here", 5),
+        told("here", 6),
+        told("there", 7),
+        told("here", 3),
+        told("a", 8, "n2"),
+    ]
+    for body in bodies:
+        collection.take(body)
+        counts.append(collection.changes)
+    for name in ("n1", "n1"):
+        collection.remove(name)
+        counts.append(collection.changes)
+    collection.take_all([])
+    assert [*counts, collection.changes] == [1, 1, 2, 2, 3, 4, 4, 5]
+
+
 def test_versions_are_numbers_not_texts() -> None:
     collection = nodes()
     collection.take(told("old", 9))
