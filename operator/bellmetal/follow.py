@@ -76,10 +76,13 @@ class Collection(Generic[S, N]):
     """The objects of one kind, as nouns by key; older news never replaces newer.
 
     An object that cannot be read is among the ``unreadable``; the noun of before stays too.
+    ``gist``: what of a noun is news; all of it, if nothing else is said.
     """
 
-    def __init__(self, kind: Kind[S], convert: Callable[[S], N]) -> None:
-        self.kind, self._convert = kind, convert
+    def __init__(
+        self, kind: Kind[S], convert: Callable[[S], N], gist: Callable[[N], object] | None = None
+    ) -> None:
+        self.kind, self._convert, self._gist = kind, convert, gist
         self.nouns: dict[str, N] = {}
         self.unreadable: dict[str, Problem] = {}
         self.changes = 0  # how often a noun came, went or changed
@@ -94,7 +97,7 @@ class Collection(Generic[S, N]):
         return copied
 
     def apply(self, event: str | None, raw: Mapping[str, Any]) -> bool:
-        """Takes in a watch event as Kopf hands it over; whether a noun changed."""
+        """Takes in a watch event as Kopf hands it over; whether it is news."""
         if event != "DELETED" and self._knows(raw.get("metadata", {})):
             return False
         body = self._read(lambda struct: msgspec.convert(raw, struct))
@@ -128,7 +131,7 @@ class Collection(Generic[S, N]):
             return Unreadable(body, Problem(kind.__name__, meta.name, path, message, meta.uid))
 
     def take(self, body: S | Unreadable) -> bool:
-        """Takes in one object; whether its noun changed."""
+        """Takes in one object; whether it is news."""
         key, version = body.key, _version(body.metadata.resource_version)
         if version and version < self._version_of(key):
             return False
@@ -138,12 +141,16 @@ class Collection(Generic[S, N]):
             changed = self.unreadable.get(key) != body.problem
             self.unreadable[key] = body.problem
             return changed
-        noun = self._convert(body)
-        changed = self.unreadable.pop(key, None) is not None or self.nouns.get(key) != noun
-        if changed or key not in self.nouns:  # what says the same stays the same object
-            self.nouns[key] = noun
-            self.changes += 1
-        return changed
+        noun, before = self._convert(body), self.nouns.get(key)
+        readable = self.unreadable.pop(key, None) is not None
+        if before is not None and before == noun:  # what says the same stays the same object
+            return readable
+        self.nouns[key] = noun
+        self.changes += 1
+        return readable or before is None or self._differ(before, noun)
+
+    def _differ(self, before: N, now: N) -> bool:
+        return self._gist is None or self._gist(before) != self._gist(now)
 
     def remove(self, key: str, version: int = 0) -> bool:
         """Forgets one object; whether it was known. Its ``version`` keeps older news out."""

@@ -91,7 +91,7 @@ class World:
             Collection(L2_STATUSES, lambda body: body)
         )
         self.reports: Collection[resources.SpeakerReport, resources.SpeakerReport] = Collection(
-            REPORTS, lambda body: body
+            REPORTS, lambda body: body, _decisive
         )
         self.slices: Collection[resources.AnnouncementSlice, resources.AnnouncementSlice] = (
             Collection(SLICES, lambda body: body)
@@ -278,6 +278,15 @@ def _configuration(body: C) -> C:
 
 def _without_status(body: resources.IPAddressPool) -> resources.IPAddressPool:
     return msgspec.structs.replace(body, status=None)  # for people: it is we who write it
+
+
+def _decisive(body: resources.SpeakerReport) -> tuple[str, resources.SpeakerReportStatus]:
+    """What of a report may decide anything: how many addresses the LAN sees, what a node looks
+    like and what was looked at for somebody is for people, and changes with every Service."""
+    status = msgspec.structs.replace(
+        body.status, proved=resources.ReportedProof(), node=None, looks=[]
+    )
+    return body.metadata.uid, status
 
 
 def _labelled(body: resources.Object) -> Labelled:

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from bellmetal import resources
 from bellmetal.api import ApiError
@@ -195,6 +196,27 @@ def test_the_path_of_a_collection_in_one_namespace() -> None:
 
 
 # --- all of them ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("other", "news"),
+    [
+        pytest.param({"proved": resources.ReportedProof(2, 1)}, False, id="what the LAN sees"),
+        pytest.param({"node": resources.ReportedNode("6.1")}, False, id="its node"),
+        pytest.param({"looks": [resources.ReportedSight("1")]}, False, id="looks"),
+        pytest.param({"doubts": [resources.ReportedDoubt("192.0.2.1")]}, True, id="a doubt"),
+        pytest.param({"boot_id": "2"}, True, id="another process"),
+        pytest.param({"interfaces": []}, True, id="interfaces"),
+    ],
+)
+def test_of_a_report_what_may_decide_is_news(other: dict[str, Any], news: bool) -> None:
+    world = World("", ignore_exclude_label=False)
+    before = report_object("n1", eth0=["192.0.2.0/24"])
+    world.reports.take(before)
+    now = replace(before, status=replace(before.status, **other))
+    metadata = replace(before.metadata, resource_version="7")
+    assert world.reports.take(replace(now, metadata=metadata)) is news
+    assert world.reports.nouns["metallb-system/n1"].status == now.status
 
 
 def test_the_cluster_of_a_moment() -> None:
