@@ -106,9 +106,9 @@ class Actor:
             believe(config)
             return look(config)
 
-        def hurry(services: Any, basis: Any) -> Any:
+        def hurry(services: Any, changes: int, basis: Any) -> Any:
             believe(basis.config)
-            return serve(services, basis)
+            return serve(services, changes, basis)
 
         world.cluster = cluster  # type: ignore[method-assign]
         express.serve = hurry  # type: ignore[method-assign]
