@@ -52,6 +52,7 @@ log = logging.getLogger(__name__)
 
 COMPONENT = "metallb-controller"
 RELIST_EVERY = 600.0  # seconds; finds what a broken watch lost
+FRESH = 10.0  # seconds for which what was listed serves whoever begins to lead
 SECOND_LOOK = 5.0  # seconds; Kopf's watches come back later than the API
 TOLD_AT_ONCE = 32  # Services that are told what is for people, before new ones are looked at
 DRAIN = 3.0  # seconds that events may take at the end
@@ -257,7 +258,7 @@ class Controller:
 
     async def _lead(self, watching: asyncio.Event) -> None:
         """Loads the world (a warm standby has it); then waits to lead and leads, for ever."""
-        await self._until_done(self._load_world)
+        await self._until_done(self._load_first)
         await watching.wait()
         self.loaded = True
         metrics.CONFIG_LOADED.set(1)
@@ -296,12 +297,18 @@ class Controller:
         self._looked = began
         return changed
 
+    async def _load_first(self) -> None:
+        await self.ledger.load()  # first: the world then knows everybody whom the ledger names
+        await self._load_world()
+
     async def _load_own(self) -> None:
         await self._ensure_secret()
         self.allocating.express.forget()
         self.announcing.express.forget()
-        await self.ledger.load()  # first: the world then knows everybody whom the ledger names
-        await self._load_world()
+        age = asyncio.get_running_loop().time() - self._looked
+        # who has just begun need not list thousands twice, if nobody has decided anything since
+        if await self.ledger.load() or age > FRESH:
+            await self._load_world()
         self.keychain.forget()
         self.notices.begin()
 

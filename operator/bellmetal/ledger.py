@@ -46,8 +46,9 @@ class Ledger:
         self.floor = 0  # an address without a record begins in the term after it
         self._no_floor = False  # the cluster's CRD does not know it: nothing can be forgotten
 
-    async def load(self) -> None:
-        """Reads all shards."""
+    async def load(self) -> bool:
+        """Reads all shards; whether any is another than it was known to be."""
+        known = dict(self._versions)
         self._doubtful = False  # a write that fails while this reads makes it doubtful again
         self.loads += 1
         try:
@@ -60,6 +61,7 @@ class Ledger:
         self._no_floor = False
         for shard in shards:
             self._take(shard)
+        return self._versions != known
 
     async def write(self, holdings: Iterable[Holding]) -> None:
         """Writes entries, one request a shard; raises LedgerConflictError or ApiError.

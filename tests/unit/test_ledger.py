@@ -367,3 +367,14 @@ async def test_a_conflict_does_not_let_the_rest_write_over_what_it_has_read_anew
         await ledger.write(ours)
     assert await read_again(api) == list(ledger.holdings.values()) == theirs
     assert ledger.loads == loads + 1
+
+
+async def test_who_reads_it_again_knows_whether_anybody_has_written_since() -> None:
+    api = SmallApi()
+    ours, theirs = await written(api, HELD), await loaded(api)
+    assert not await ours.load()
+    await theirs.write([holding("192.0.2.77", "shop/api")])
+    assert await ours.load()
+    assert not await ours.load()
+    await theirs.forget([holding("192.0.2.77", "shop/api")])
+    assert await ours.load()
