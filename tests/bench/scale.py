@@ -203,8 +203,8 @@ async def held(at: Thousands, load: Load) -> Values:
         await load.endpoints(names, at.serving)
         await load.wait(lambda count=count: len(load.shown) == count, "all addresses")  # type: ignore[misc]
         await _all_told(at)
+        await _at_rest(load)
         found |= await _again(at, load, "half" if count == HALF else "all")
-    await _at_rest(load)
     found |= await _one_more(at, load)
     found |= await _speakers(at, load)
     return found | await _relisted(at, load)

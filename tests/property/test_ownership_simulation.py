@@ -264,7 +264,7 @@ def test_one_answers_and_one_only_whatever_happens(
     see_to_the_end(lan, Watch(lan), story)
 
 
-@settings(max_examples=int(__import__("os").environ.get("DEEP_X", "60")))
+@settings(max_examples=60)
 @given(count=st.integers(2, 5), seed=st.integers(0, 999), story=STORIES_APART)
 def test_nor_where_gossip_and_slices_fail_on_their_own(
     count: int, seed: int, story: list[Fault]
