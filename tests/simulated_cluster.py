@@ -16,7 +16,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any
 
-from api_door import Change, Door, Server
+from api_door import Change, Door, Knock, Server
 from bellmetal import controller as controller_module
 from bellmetal import events, writer
 from bellmetal.api import ApiError
@@ -284,12 +284,12 @@ class Cluster:
         actor.door.land()
         self.actors.remove(actor)
 
-    def finish(self, actor: Actor) -> None:
-        """All its requests are served until it is idle."""
+    def finish(self, actor: Actor, how: Callable[[Knock], str] = lambda knock: "ok") -> None:
+        """All its requests are answered, if nothing else is said well, until it is idle."""
         while actor.busy:
             if not actor.door.waiting:
                 raise AssertionError(f"{actor.name} waits for nothing")
-            actor.door.let(actor.door.waiting[0], "ok")
+            actor.door.let(actor.door.waiting[0], how(actor.door.waiting[0]))
             actor.settle()
 
     def _changed(self, change: Change) -> None:

@@ -8,7 +8,7 @@ Services alone, in haste. May live here: the order of these. May not: rules of a
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from bellmetal import kube
@@ -35,14 +35,12 @@ PRUNED_AGAIN = 1.0  # seconds until the next part
 
 @dataclass(slots=True)
 class Allocating:
-    """``reload``: lists the whole world anew. ``poke`` and ``later(seconds)`` ask for another
-    pass."""
+    """``poke`` and ``later(seconds)`` ask for another pass."""
 
     world: World
     ledger: Ledger
     writer: Writer
     notices: Notices
-    reload: Callable[[], Awaitable[object]]
     poke: Callable[[], None]
     later: Callable[[float], None]
     express: Express = field(default_factory=Express)
@@ -89,16 +87,10 @@ class Allocating:
             return await self.patch(service_patches(services, allocations))
         except LedgerConflictError as conflict:
             self.express.forget()
-            raise await self.left_behind(conflict) from conflict
+            raise AgainError(str(conflict)) from conflict
         except ApiError:
             self.express.forget()
             raise
-
-    async def left_behind(self, conflict: LedgerConflictError) -> AgainError:
-        """Somebody else wrote first, and may know Services and pools that no watch has told us of
-        yet: all is listed, and decided again."""
-        await self.reload()
-        return AgainError(str(conflict))
 
     async def show(self, cluster: Cluster, allocations: Allocations) -> list[ApiError]:
         """Services show what they have, and who else writes there is named; what failed."""
@@ -140,7 +132,7 @@ class Allocating:
             if await self.ledger.forget(records):
                 self.later(PRUNED_AGAIN)
         except LedgerConflictError as conflict:
-            raise await self.left_behind(conflict) from conflict
+            raise AgainError(str(conflict)) from conflict
         except ApiError as error:
             return [error]
         return []

@@ -33,7 +33,7 @@ from bellmetal.leadership import Leadership
 from bellmetal.ledger import Ledger, LedgerConflictError
 from bellmetal.notices import Notices
 from bellmetal.page.inside import open_page
-from bellmetal.reconciler import Reconciler
+from bellmetal.reconciler import AgainError, Reconciler
 from bellmetal.settings import ControllerSettings
 from bellmetal.states import Program, States
 from bellmetal.superseded import Superseded
@@ -88,6 +88,7 @@ class Controller:
         self.endpoints.collection = self.world.endpoint_slices
         self.loaded = self.leading = False
         self._looked = -math.inf  # when our own last list of all began
+        self._reckoned = 0  # news of the ledger then
         self._heard: dict[str, float] = {}  # when Kopf had first listed itself, by plural
         self._look_again: float | None = None  # when what is observed will have lasted
         self.allocating = Allocating(
@@ -95,7 +96,6 @@ class Controller:
             self.ledger,
             self.writer,
             self.notices,
-            self._load_world,
             self.reconciler.poke,
             self._poke_later,
         )
@@ -119,6 +119,8 @@ class Controller:
         if not self.companion.stage.decides:
             await self.announcing.observe(self.companion)
             return
+        if self._is_behind():
+            await self._load_world()
         validated = self.world.validated()
         unsigned, unwritten = await self._sign(validated.config)
         problems = (*validated.problems, *unsigned)
@@ -134,7 +136,7 @@ class Controller:
             failed += await self.allocating.show(cluster, allocations)
             await self.announcing.announce(cluster, allocations, now)
         except LedgerConflictError as conflict:
-            raise await self.allocating.left_behind(conflict) from conflict
+            raise AgainError(str(conflict)) from conflict
         except ApiError:
             metrics.UPDATE_ERRORS.inc()
             raise
@@ -150,7 +152,7 @@ class Controller:
     async def hasten(self) -> bool:
         """Between two passes: new Services have their addresses, and those that have an endpoint
         are announced, if nothing else has changed. Whether there were any."""
-        if not self.companion.stage.decides:
+        if not self.companion.stage.decides or self._is_behind():
             return False
         config = self.world.validated().config
         served, failed = await self._hurry(config)
@@ -292,10 +294,15 @@ class Controller:
 
     async def _load_world(self) -> bool:
         """Lists all; whether anything differed from what was known."""
-        began = asyncio.get_running_loop().time()
+        began, news = asyncio.get_running_loop().time(), self.ledger.news
         changed = await self.world.load(self.client, self.namespace)
-        self._looked = began
+        self._looked, self._reckoned = began, news
         return changed
+
+    def _is_behind(self) -> bool:
+        """Whether somebody else has written the ledger since all was listed: he may know Services
+        and pools that no watch has told us of yet."""
+        return self.ledger.news != self._reckoned
 
     async def _load_first(self) -> None:
         await self.ledger.load()  # first: the world then knows everybody whom the ledger names
@@ -305,9 +312,9 @@ class Controller:
         await self._ensure_secret()
         self.allocating.express.forget()
         self.announcing.express.forget()
-        age = asyncio.get_running_loop().time() - self._looked
+        await self.ledger.load()
         # who has just begun need not list thousands twice, if nobody has decided anything since
-        if await self.ledger.load() or age > FRESH:
+        if self._is_behind() or asyncio.get_running_loop().time() - self._looked > FRESH:
             await self._load_world()
         self.keychain.forget()
         self.notices.begin()

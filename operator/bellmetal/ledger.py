@@ -42,12 +42,13 @@ class Ledger:
         self._doubtful = False  # a write may have been done, or not: nobody heard
         self._written: set[str] = set()  # shards, in this pass
         self.loads = 0  # how often it was read: what was decided before may be wrong since
+        self.news = 0  # how often that told what we had not written, or not known to be written
         self.holdings: dict[IPAddress, Holding] = {}
         self.floor = 0  # an address without a record begins in the term after it
         self._no_floor = False  # the cluster's CRD does not know it: nothing can be forgotten
 
-    async def load(self) -> bool:
-        """Reads all shards; whether any is another than it was known to be."""
+    async def load(self) -> None:
+        """Reads all shards."""
         known = dict(self._versions)
         self._doubtful = False  # a write that fails while this reads makes it doubtful again
         self.loads += 1
@@ -61,7 +62,7 @@ class Ledger:
         self._no_floor = False
         for shard in shards:
             self._take(shard)
-        return self._versions != known
+        self.news += self._versions != known
 
     async def write(self, holdings: Iterable[Holding]) -> None:
         """Writes entries, one request a shard; raises LedgerConflictError or ApiError.

@@ -127,6 +127,25 @@ def test_who_was_second_takes_nothing_from_a_service_it_has_not_heard_of(scene: 
     assert scene.held()["192.0.2.0"] == ["web"]
 
 
+@pytest.mark.parametrize("begins_to_lead", [True, False])
+def test_while_all_cannot_be_listed_nobody_decides_who_is_gone(
+    scene: Scene, begins_to_lead: bool
+) -> None:
+    first, second = scene.led_by("c0"), scene.led_by("c1")
+    scene.make(WEB)
+    scene.hear(first)
+    scene.step(first)
+    second.news["services"].clear()  # it hears nothing of it
+    scene.make(API)
+    scene.hear(second)
+    once = iter(["error"])
+    (second.load if begins_to_lead else second.step)()
+    scene.finish(second, lambda it: next(once, "ok") if it.path.endswith("/services") else "ok")
+    scene.step(second)
+    scene.step(second)
+    assert scene.held() == {"192.0.2.0": ["web"], "192.0.2.1": ["api"]}
+
+
 def test_who_was_led_past_shows_nothing_that_the_ledger_does_not_say(scene: Scene) -> None:
     first, second = scene.led_by("c0"), scene.led_by("c1")
     scene.make(WEB)
