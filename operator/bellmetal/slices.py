@@ -217,10 +217,9 @@ class SliceReader:
 
     def know(self, piece: AnySlice) -> SliceContents:
         """What one says: those who have no time to read all at once begin with each alone."""
-        known = self._known.get(piece.key)
-        if known is None or known[0] is not piece:
-            known = self._known[piece.key] = piece, _read(piece)
-        return known[1]
+        if not self.knows(piece):
+            self._known[piece.key] = piece, _read(piece)
+        return self._known[piece.key][1]
 
 
 def _highest(pieces: Iterable[SliceContents]) -> dict[IPAddress, Announcement]:
