@@ -225,7 +225,7 @@ class Ownership:
         found = []
         for address, order in self.mine.items():
             item = self._addresses[address]
-            if item.announcement.owner != self.me or not item.is_seed(order):
+            if item.announcement.owner != self.me or order != item.seed:
                 found.append(Claim(address, self.me, order))
         return found
 

@@ -43,10 +43,6 @@ class Candidacy:
         """What the slices' owner claims where nobody has claimed."""
         return ClaimOrder(self.announcement.term, True, 0)
 
-    def is_seed(self, order: ClaimOrder) -> bool:
-        """Whether a claim is the one that the slices' owner makes where nobody has claimed."""
-        return order.firm and not order.epoch and order.term == self.announcement.term
-
     def in_turn(self) -> Iterator[str]:
         """All nodes of the set, first to take over first; ranked only as far as is asked for.
 

@@ -52,10 +52,10 @@ class Watch:
     """Of node ``me``; `Machine` of VigilEffect."""
 
     def __init__(self, me: str, dice: random.Random, owner_of: Callable[[IPAddress], str]) -> None:
-        self._names: dict[IPAddress, frozenset[str]] = {}
+        self._used: set[IPAddress] = set()
         self._packed: set[bytes] = set()
         self.kin = Kin(me)
-        self._proxies = Proxies(dice, self._names)
+        self._proxies = Proxies(dice, self._used)
         self._vigil = Vigil(me, self.kin, self._proxies)
         self._proof = Proof(me, self.kin, self._proxies, owner_of)
         self._proxied: dict[tuple[str, bytes], Finding] = {}
@@ -81,10 +81,10 @@ class Watch:
         and those of which we do not any more."""
         for address in gone:
             self._vigil.disown(address)
-            self._names.pop(address, None)
+            self._used.discard(address)
             self._packed.discard(address.packed)
             self._proof.forget(address)
-        self._names.update(names)
+        self._used.update(names)
         self._packed.update(address.packed for address in names)
         self._proof.want(names, now)
         return []

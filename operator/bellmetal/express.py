@@ -60,9 +60,10 @@ class Express:
 
     def standing(self, basis: Basis) -> Allocations | None:
         """What is decided, if it stands: all that changed was put to `serve`. Else None."""
-        if self._decision is None or self._basis is None or not self._basis.is_still(basis):
-            return None
-        return Allocations(dict(self._granted))
+        return Allocations(dict(self._granted)) if self._stands_on(basis) else None
+
+    def _stands_on(self, basis: Basis) -> bool:
+        return self._basis is not None and self._basis.is_still(basis)
 
     def forget(self) -> None:
         """Something went wrong: the whole has to be decided first."""
@@ -71,8 +72,7 @@ class Express:
 
     def has_seen(self, changes: int, basis: Basis) -> bool:
         """Whether there is nothing for `serve`: no Service has changed since it stands."""
-        still = self._basis is not None and self._basis.is_still(basis)
-        return still and self._seen == changes
+        return self._stands_on(basis) and self._seen == changes
 
     def serve(
         self, services: Mapping[str, Service], changes: int, basis: Basis
@@ -83,7 +83,7 @@ class Express:
         often any of them has changed.
         """
         decision = self._decision
-        if decision is None or self._basis is None or not self._basis.is_still(basis):
+        if decision is None or not self._stands_on(basis):
             return {}, {}
         new = {}
         for key, service in self._changed(services):

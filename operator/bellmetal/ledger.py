@@ -89,12 +89,11 @@ class Ledger:
         to be written. Shards that were written in this pass are as they are in memory.
         """
         names = {shard_name(block_of(address)) for address in addresses} - self._written
-        known = sorted(names & self._versions.keys())
-        present = await side_by_side(self._version(name) for name in known)
-        for name, version in zip(known, present, strict=True):
-            if version != self._versions[name]:
-                await self.load()
-                raise LedgerConflictError(f"AddressLedger/{name}: somebody else wrote it")
+        await self._carry_out(map(self._confirm, sorted(names & self._versions.keys())))
+
+    async def _confirm(self, name: str) -> None:
+        if await self._version(name) != self._versions[name]:
+            raise LedgerConflictError(f"AddressLedger/{name}: somebody else wrote it")
 
     async def _version(self, name: str) -> str:
         """The present one of an object; empty: it is gone."""
@@ -141,13 +140,13 @@ class Ledger:
             )
         return not self._no_floor
 
-    async def _carry_out(self, writes: Iterable[Awaitable[T]]) -> list[T]:
+    async def _carry_out(self, requests: Iterable[Awaitable[T]]) -> list[T]:
         """All of them; then, if somebody else was first with one, all is read again.
 
         Not before all have ended: each must name the version that was known when it was decided.
         """
         try:
-            return await side_by_side(writes)
+            return await side_by_side(requests)
         except LedgerConflictError:
             await self.load()
             raise

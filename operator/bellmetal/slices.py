@@ -193,20 +193,20 @@ class SliceReader:
     def read(self, slices: Iterable[AnySlice]) -> SliceContents:
         """What all of them say together."""
         pieces = [*slices]
+        known = [self.know(piece) for piece in pieces]
         announcements: dict[IPAddress, Announcement] = {}
         node_sets: dict[str, NodeSet] = {}
         faults: list[str] = []
         routes: list[Route] = []
         peers: list[PeerPlan] = []
-        for piece in pieces:
-            contents = self.know(piece)
+        for contents in known:
             node_sets |= contents.node_sets
             faults += contents.faults
             routes += contents.routes
             peers += contents.peers
             announcements.update(contents.announcements)
-        if len(announcements) < sum(len(self.know(piece).announcements) for piece in pieces):
-            announcements = _highest(map(self.know, pieces))  # an address stands in two
+        if len(announcements) < sum(len(contents.announcements) for contents in known):
+            announcements = _highest(known)  # an address stands in two
         self._known = {piece.key: self._known[piece.key] for piece in pieces}
         return SliceContents(announcements, node_sets, tuple(faults), tuple(routes), tuple(peers))
 
